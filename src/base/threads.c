@@ -1,0 +1,181 @@
+#define _GNU_SOURCE
+#include "base/threads.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+#if defined(__x86_64__)
+#define SPIN_PAUSE() __builtin_ia32_pause()
+#else
+#define SPIN_PAUSE() ((void)0)
+#endif
+
+enum { SPINS = 4000 }; /* a few microseconds awake between kernels, then sleep */
+
+typedef struct worker {
+    rb_pool *pool;
+    pthread_t thread;
+    int index;
+} worker;
+
+struct rb_pool {
+    int threads, started;
+    pthread_mutex_t lock;
+    pthread_cond_t wake, done;
+    atomic_uint round; /* moves on with every call of rb_pool_run */
+    atomic_int busy;   /* workers that have not finished this round */
+    atomic_bool stop;
+    rb_task *fn;
+    void *arg;
+    int tasks;
+    worker *workers;
+};
+
+static void run_share(const rb_pool *pool, int thread)
+{
+    int64_t tasks = pool->tasks, n = pool->threads;
+    int first = (int)(tasks * thread / n), last = (int)(tasks * (thread + 1) / n);
+    for (int task = first; task < last; task++) pool->fn(pool->arg, task, thread);
+}
+
+static unsigned wait_for_round(rb_pool *pool, unsigned seen)
+{
+    for (int i = 0; i < SPINS; i++) {
+        unsigned now = atomic_load_explicit(&pool->round, memory_order_acquire);
+        if (now != seen) return now;
+        SPIN_PAUSE();
+    }
+    pthread_mutex_lock(&pool->lock);
+    while (atomic_load(&pool->round) == seen) pthread_cond_wait(&pool->wake, &pool->lock);
+    unsigned now = atomic_load(&pool->round);
+    pthread_mutex_unlock(&pool->lock);
+    return now;
+}
+
+static void *worker_main(void *arg)
+{
+    worker *self = arg;
+    rb_pool *pool = self->pool;
+    for (unsigned seen = 0;;) {
+        seen = wait_for_round(pool, seen);
+        if (atomic_load(&pool->stop)) return NULL;
+        run_share(pool, self->index);
+        if (atomic_fetch_sub(&pool->busy, 1) == 1) {
+            pthread_mutex_lock(&pool->lock);
+            pthread_cond_signal(&pool->done);
+            pthread_mutex_unlock(&pool->lock);
+        }
+    }
+}
+
+static void next_round(rb_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    atomic_fetch_add(&pool->round, 1);
+    pthread_cond_broadcast(&pool->wake);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void rb_pool_run(rb_pool *pool, int tasks, rb_task *fn, void *arg)
+{
+    pool->fn = fn;
+    pool->arg = arg;
+    pool->tasks = tasks;
+    if (pool->threads == 1 || tasks <= 1) {
+        for (int task = 0; task < tasks; task++) fn(arg, task, 0);
+        return;
+    }
+    atomic_store(&pool->busy, pool->threads - 1);
+    next_round(pool);
+    run_share(pool, 0);
+    for (int i = 0; i < SPINS && atomic_load(&pool->busy); i++) SPIN_PAUSE();
+    if (!atomic_load(&pool->busy)) return;
+    pthread_mutex_lock(&pool->lock);
+    while (atomic_load(&pool->busy)) pthread_cond_wait(&pool->done, &pool->lock);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+int rb_pool_threads(const rb_pool *pool) { return pool->threads; }
+
+revbifpn_status rb_pool_open(rb_pool **out, int threads, rb_error *err)
+{
+    rb_pool *pool = rb_alloc(sizeof *pool);
+    worker *workers = rb_alloc(sizeof *workers * (size_t)threads);
+    if (!pool || !workers) {
+        rb_free(pool);
+        rb_free(workers);
+        return rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "out of memory for %d threads", threads);
+    }
+    pool->threads = threads;
+    pool->workers = workers;
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->wake, NULL);
+    pthread_cond_init(&pool->done, NULL);
+    for (int i = 1; i < threads; i++) {
+        workers[i] = (worker){.pool = pool, .index = i};
+        int code = pthread_create(&workers[i].thread, NULL, worker_main, &workers[i]);
+        if (code) {
+            rb_pool_close(&pool);
+            return rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "cannot start thread %d of %d: %s", i + 1, threads,
+                           strerror(code));
+        }
+        pool->started = i;
+    }
+    *out = pool;
+    return REVBIFPN_OK;
+}
+
+void rb_pool_close(rb_pool **handle)
+{
+    rb_pool *pool = *handle;
+    if (!pool) return;
+    atomic_store(&pool->stop, true);
+    next_round(pool);
+    for (int i = 1; i <= pool->started; i++) pthread_join(pool->workers[i].thread, NULL);
+    pthread_cond_destroy(&pool->wake);
+    pthread_cond_destroy(&pool->done);
+    pthread_mutex_destroy(&pool->lock);
+    rb_free(pool->workers);
+    rb_free(pool);
+    *handle = NULL;
+}
+
+static bool read_two(const char *path, char first[32], long long *second)
+{
+    FILE *f = fopen(path, "re");
+    if (!f) return false;
+    int got = second ? fscanf(f, "%31s %lld", first, second) : fscanf(f, "%31s", first);
+    fclose(f);
+    return got == (second ? 2 : 1);
+}
+
+/* Processors granted by the cgroup's quota, or a large number without one. */
+static int quota_processors(void)
+{
+    char word[32];
+    long long period = 0, quota = 0;
+    if (read_two("/sys/fs/cgroup/cpu.max", word, &period)) {
+        if (sscanf(word, "%lld", &quota) != 1) return 1 << 20; /* "max" */
+    } else if (read_two("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", word, NULL) && sscanf(word, "%lld", &quota) == 1) {
+        if (!read_two("/sys/fs/cgroup/cpu/cpu.cfs_period_us", word, NULL) || sscanf(word, "%lld", &period) != 1)
+            return 1 << 20;
+    }
+    if (quota <= 0 || period <= 0) return 1 << 20;
+    return (int)((quota + period - 1) / period);
+}
+
+int rb_usable_processors(void)
+{
+    cpu_set_t set;
+    int count = 1;
+    if (!sched_getaffinity(0, sizeof set, &set)) count = CPU_COUNT(&set);
+    int quota = quota_processors();
+    if (quota < count) count = quota;
+    return count < 1 ? 1 : count;
+}
