@@ -1,4 +1,5 @@
-/* What the test programs share: cmocka's includes in order, a skip that is counted, and the one comparer of tensors. */
+/* What the test programs share: cmocka's includes in order, a skip that is counted, and the one comparer of
+ * tensors. */
 #ifndef RB_TESTS_CHECK_H
 #define RB_TESTS_CHECK_H
 
@@ -20,16 +21,17 @@ void check_ok(revbifpn_status status, const rb_error *error, const char *what, c
 
 /* How two tensors differ. NaN or infinity on either side counts as an infinite difference. */
 typedef struct rb_diff {
-    double max_abs;  /* largest |a − b| */
-    double rel_l2;   /* sqrt(Σ(a−b)²) / sqrt(Σb²); 0 when both are all zero */
-    size_t worst;    /* index of max_abs */
+    double max_abs; /* largest |a − b| */
+    double rel_l2;  /* sqrt(Σ(a−b)²) / sqrt(Σb²); 0 when both are all zero */
+    size_t worst;   /* index of max_abs */
     bool equal_bits;
 } rb_diff;
 
 rb_diff rb_diff_f32(const float *a, const float *b, size_t count);
 rb_diff rb_diff_f32_f64(const float *a, const double *b, size_t count);
 
-/* Path of `relative` inside ../shared beside the checkout (or REVBIFPN_SHARED), or NULL when it is not there. */
+/* Path of `relative` inside ../shared beside the checkout (or REVBIFPN_SHARED), or NULL when it is not there.
+ */
 const char *shared_path(const char *relative);
 /* Path of `relative` inside the source tree. */
 const char *source_path(const char *relative);
@@ -39,7 +41,8 @@ const char *command_path(void);
 void make_folder(char path[4096]);
 void remove_folder(const char *path);
 
-/* Prints why and ends the program with exit status 77: CTest counts it as skipped. Call it before running any test. */
+/* Prints why and ends the program with exit status 77: CTest counts it as skipped. Call it before running any
+ * test. */
 _Noreturn void skip_all(const char *why);
 
 #endif

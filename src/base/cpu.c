@@ -4,8 +4,7 @@
 
 static const char *const names[] = {"ref", "avx2", "avx512"};
 
-rb_cpu_level rb_cpu_detect(void)
-{
+rb_cpu_level rb_cpu_detect(void) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -18,8 +17,7 @@ rb_cpu_level rb_cpu_detect(void)
 
 const char *rb_cpu_name(rb_cpu_level level) { return names[level]; }
 
-int rb_cpu_from_name(const char *name)
-{
+int rb_cpu_from_name(const char *name) {
     for (int i = 0; i < 3; i++)
         if (!strcmp(name, names[i])) return i;
     return -1;

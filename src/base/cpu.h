@@ -4,7 +4,8 @@
 
 typedef enum rb_cpu_level { RB_CPU_REF, RB_CPU_AVX2, RB_CPU_AVX512 } rb_cpu_level;
 
-/* The best level of this processor and operating system (AVX2 means AVX2 and FMA; AVX-512 means F, BW, DQ and VL). */
+/* The best level of this processor and operating system (AVX2 means AVX2 and FMA; AVX-512 means F, BW, DQ and
+ * VL). */
 rb_cpu_level rb_cpu_detect(void);
 /* "ref", "avx2", "avx512" */
 const char *rb_cpu_name(rb_cpu_level level);

@@ -12,20 +12,19 @@
 
 #include "base/memory.h"
 
-static revbifpn_status io_failed(rb_error *err, const char *what, const char *path)
-{
+static revbifpn_status io_failed(rb_error *err, const char *what, const char *path) {
     return rb_fail(err, REVBIFPN_IO_FAILED, "%s: %s: %s", path, what, strerror(errno));
 }
 
-static revbifpn_status read_stream(FILE *stream, const char *path, unsigned char *bytes, size_t size, rb_error *err)
-{
+static revbifpn_status read_stream(FILE *stream, const char *path, unsigned char *bytes, size_t size,
+                                   rb_error *err) {
     if (fread(bytes, 1, size, stream) == size) return REVBIFPN_OK;
     if (ferror(stream)) return io_failed(err, "cannot read", path);
     return rb_fail(err, REVBIFPN_BAD_FILE, "%s: shrank while it was read", path);
 }
 
-revbifpn_status rb_file_read(const char *path, size_t limit, unsigned char **bytes, size_t *size, rb_error *err)
-{
+revbifpn_status rb_file_read(const char *path, size_t limit, unsigned char **bytes, size_t *size,
+                             rb_error *err) {
     revbifpn_status status = REVBIFPN_OK;
     unsigned char *data = NULL;
     struct stat info;
@@ -65,24 +64,22 @@ fail:
     return status;
 }
 
-revbifpn_status rb_file_begin(rb_file_writer *w, const char *path, rb_error *err)
-{
+revbifpn_status rb_file_begin(rb_file_writer *w, const char *path, rb_error *err) {
     *w = (rb_file_writer){0};
-    if (strlen(path) >= sizeof w->path) return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "%.64s…: path too long", path);
+    if (strlen(path) >= sizeof w->path)
+        return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "%.64s…: path too long", path);
     snprintf(w->path, sizeof w->path, "%s", path);
     snprintf(w->temporary, sizeof w->temporary, "%s.tmp", path);
     w->stream = fopen(w->temporary, "wbe");
     return w->stream ? REVBIFPN_OK : io_failed(err, "cannot create", w->temporary);
 }
 
-revbifpn_status rb_file_write(rb_file_writer *w, const void *bytes, size_t size, rb_error *err)
-{
+revbifpn_status rb_file_write(rb_file_writer *w, const void *bytes, size_t size, rb_error *err) {
     if (fwrite(bytes, 1, size, w->stream) == size) return REVBIFPN_OK;
     return io_failed(err, "cannot write", w->path);
 }
 
-static void sync_folder_of(const char *path)
-{
+static void sync_folder_of(const char *path) {
     char copy[4112];
     snprintf(copy, sizeof copy, "%s", path);
     int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -91,8 +88,7 @@ static void sync_folder_of(const char *path)
     close(fd);
 }
 
-revbifpn_status rb_file_commit(rb_file_writer *w, rb_error *err)
-{
+revbifpn_status rb_file_commit(rb_file_writer *w, rb_error *err) {
     bool written = !fflush(w->stream) && !fsync(fileno(w->stream));
     int reason = errno;
     if (fclose(w->stream)) written = false;
@@ -112,16 +108,14 @@ revbifpn_status rb_file_commit(rb_file_writer *w, rb_error *err)
     return REVBIFPN_OK;
 }
 
-void rb_file_abandon(rb_file_writer *w)
-{
+void rb_file_abandon(rb_file_writer *w) {
     if (!w->stream) return;
     fclose(w->stream);
     w->stream = NULL;
     unlink(w->temporary);
 }
 
-revbifpn_status rb_file_replace(const char *path, const void *bytes, size_t size, rb_error *err)
-{
+revbifpn_status rb_file_replace(const char *path, const void *bytes, size_t size, rb_error *err) {
     revbifpn_status status;
     rb_file_writer w = {0};
     TRY(rb_file_begin(&w, path, err));
@@ -132,8 +126,7 @@ fail:
     return status;
 }
 
-revbifpn_status rb_folder_make(const char *path, rb_error *err)
-{
+revbifpn_status rb_folder_make(const char *path, rb_error *err) {
     char part[4096];
     if (!*path || strlen(path) >= sizeof part)
         return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "'%.64s': not a folder name", path);

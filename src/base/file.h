@@ -7,10 +7,10 @@
 
 #include "base/status.h"
 
-/* Reads all of `path` into *bytes (freed with rb_free; one zero byte follows the data) if it has at most `limit` bytes.
- * Errors name the path and the reason. Directories and special files are refused. */
-revbifpn_status rb_file_read(const char *path, size_t limit, unsigned char **bytes, size_t *size, rb_error *err)
-    RB_CHECKED;
+/* Reads all of `path` into *bytes (freed with rb_free; one zero byte follows the data) if it has at most
+ * `limit` bytes. Errors name the path and the reason. Directories and special files are refused. */
+revbifpn_status rb_file_read(const char *path, size_t limit, unsigned char **bytes, size_t *size,
+                             rb_error *err) RB_CHECKED;
 
 /* A file that appears whole or not at all: written as PATH.tmp, synced, renamed over PATH, folder synced. */
 typedef struct rb_file_writer {

@@ -8,25 +8,21 @@
 
 static atomic_size_t alloc_calls;
 
-size_t rb_size_mul(size_t a, size_t b)
-{
+size_t rb_size_mul(size_t a, size_t b) {
     size_t product;
     return __builtin_mul_overflow(a, b, &product) ? SIZE_MAX : product;
 }
 
-size_t rb_size_add(size_t a, size_t b)
-{
+size_t rb_size_add(size_t a, size_t b) {
     size_t sum;
     return __builtin_add_overflow(a, b, &sum) ? SIZE_MAX : sum;
 }
 
-size_t rb_size_align(size_t bytes)
-{
+size_t rb_size_align(size_t bytes) {
     return bytes > SIZE_MAX - RB_ALIGNMENT ? SIZE_MAX : (bytes + RB_ALIGNMENT - 1) & ~(RB_ALIGNMENT - 1);
 }
 
-void *rb_alloc(size_t bytes)
-{
+void *rb_alloc(size_t bytes) {
     atomic_fetch_add_explicit(&alloc_calls, 1, memory_order_relaxed);
     size_t rounded = rb_size_align(bytes ? bytes : 1);
     if (rounded == SIZE_MAX) return NULL;
@@ -39,14 +35,12 @@ void rb_free(void *pointer) { free(pointer); }
 
 size_t rb_alloc_count(void) { return atomic_load_explicit(&alloc_calls, memory_order_relaxed); }
 
-rb_arena rb_arena_dry(void)
-{
+rb_arena rb_arena_dry(void) {
     /* A fake, aligned, non-null base: offsets from it are legal to compute, never to load. */
     return (rb_arena){.base = (unsigned char *)(uintptr_t)4096, .capacity = SIZE_MAX, .dry = true};
 }
 
-revbifpn_status rb_arena_open(rb_arena *arena, size_t bytes, const char *what, rb_error *err)
-{
+revbifpn_status rb_arena_open(rb_arena *arena, size_t bytes, const char *what, rb_error *err) {
     *arena = (rb_arena){.capacity = bytes};
     if (!bytes) return REVBIFPN_OK;
     arena->base = rb_alloc(bytes);
@@ -54,14 +48,12 @@ revbifpn_status rb_arena_open(rb_arena *arena, size_t bytes, const char *what, r
     return rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "out of memory: %zu bytes for %s", bytes, what);
 }
 
-void rb_arena_close(rb_arena *arena)
-{
+void rb_arena_close(rb_arena *arena) {
     if (!arena->dry) rb_free(arena->base);
     *arena = (rb_arena){0};
 }
 
-void *rb_arena_push(rb_arena *arena, size_t bytes)
-{
+void *rb_arena_push(rb_arena *arena, size_t bytes) {
     size_t at = arena->top;
     size_t rounded = rb_size_align(bytes);
     assert(rounded <= arena->capacity - at && "the run needs more than its plan");

@@ -1,8 +1,8 @@
 /* Checked sizes, allocation, and the arena.
  *
- * An arena is one block handed out from the bottom as a stack: push moves the top up, release moves it back to a mark.
- * In dry mode there is no block: addresses are fake and must not be touched, only the high-water mark counts. A plan is
- * the high-water mark of a dry run of the same code (DESIGN 5). */
+ * An arena is one block handed out from the bottom as a stack: push moves the top up, release moves it back
+ * to a mark. In dry mode there is no block: addresses are fake and must not be touched, only the high-water
+ * mark counts. A plan is the high-water mark of a dry run of the same code (DESIGN 5). */
 #ifndef RB_BASE_MEMORY_H
 #define RB_BASE_MEMORY_H
 
@@ -41,7 +41,8 @@ rb_arena rb_arena_dry(void);
 revbifpn_status rb_arena_open(rb_arena *arena, size_t bytes, const char *what, rb_error *err) RB_CHECKED;
 void rb_arena_close(rb_arena *arena);
 
-/* `bytes` (rounded up to RB_ALIGNMENT) from the top, not cleared. Running over a planned arena is a bug: it asserts. */
+/* `bytes` (rounded up to RB_ALIGNMENT) from the top, not cleared. Running over a planned arena is a bug: it
+ * asserts. */
 void *rb_arena_push(rb_arena *arena, size_t bytes);
 size_t rb_arena_mark(const rb_arena *arena);
 void rb_arena_release(rb_arena *arena, size_t mark);

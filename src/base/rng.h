@@ -1,21 +1,22 @@
 /* Counter-based random numbers: Philox4x32-10 (Salmon et al., SC 2011).
  *
- * A stream is named by (seed, purpose, a, b): nothing is stored to repeat it, and it does not depend on threads or on
- * what was drawn elsewhere. The same name gives the same numbers on every machine. */
+ * A stream is named by (seed, purpose, a, b): nothing is stored to repeat it, and it does not depend on
+ * threads or on what was drawn elsewhere. The same name gives the same numbers on every machine. */
 #ifndef RB_BASE_RNG_H
 #define RB_BASE_RNG_H
 
 #include <stdint.h>
 
-typedef enum rb_purpose { /* keeps the streams of one seed apart; values are part of the file format: append only */
-    RB_PURPOSE_INIT = 1,  /* a = tensor */
-    RB_PURPOSE_SHUFFLE,   /* a = epoch */
-    RB_PURPOSE_AUGMENT,   /* a = epoch, b = sample */
-    RB_PURPOSE_DROP_PATH, /* a = step, b = transform */
-    RB_PURPOSE_DROPOUT,   /* a = step */
-    RB_PURPOSE_SYNTH,     /* a = picture */
-    RB_PURPOSE_SPLIT,
-    RB_PURPOSE_TEST
+typedef enum rb_purpose { /* keeps the streams of one seed apart; values are part of the file format: append
+                             only */
+                          RB_PURPOSE_INIT = 1,  /* a = tensor */
+                          RB_PURPOSE_SHUFFLE,   /* a = epoch */
+                          RB_PURPOSE_AUGMENT,   /* a = epoch, b = sample */
+                          RB_PURPOSE_DROP_PATH, /* a = step, b = transform */
+                          RB_PURPOSE_DROPOUT,   /* a = step */
+                          RB_PURPOSE_SYNTH,     /* a = picture */
+                          RB_PURPOSE_SPLIT,
+                          RB_PURPOSE_TEST
 } rb_purpose;
 
 typedef struct rb_rng {
@@ -23,7 +24,8 @@ typedef struct rb_rng {
     int left; /* words of `block` not yet drawn */
 } rb_rng;
 
-/* The stream of that name, at its start. `a` uses 32 bits, `b` 32 bits, purpose 8 and the position 2^24 blocks. */
+/* The stream of that name, at its start. `a` uses 32 bits, `b` 32 bits, purpose 8 and the position 2^24
+ * blocks. */
 rb_rng rb_rng_open(uint64_t seed, rb_purpose purpose, uint64_t a, uint64_t b);
 uint32_t rb_rng_u32(rb_rng *rng);
 /* Uniform in [0, 1) with 53 bits. */

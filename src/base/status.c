@@ -4,8 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-revbifpn_status rb_fail(rb_error *err, revbifpn_status status, const char *format, ...)
-{
+revbifpn_status rb_fail(rb_error *err, revbifpn_status status, const char *format, ...) {
     if (!err) return status;
     va_list args;
     va_start(args, format);
@@ -15,8 +14,7 @@ revbifpn_status rb_fail(rb_error *err, revbifpn_status status, const char *forma
     return status;
 }
 
-revbifpn_status rb_fail_prefix(rb_error *err, const char *format, ...)
-{
+revbifpn_status rb_fail_prefix(rb_error *err, const char *format, ...) {
     char old[sizeof err->text];
     memcpy(old, err->text, sizeof old);
     va_list args;

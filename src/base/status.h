@@ -1,8 +1,8 @@
 /* Status and error text.
  *
- * Every function that can fail on something from outside (a file, a size, a device) returns a revbifpn_status and
- * writes one line of text, naming file, place and reason, into the rb_error it was given. The error belongs to the
- * caller; two threads never share one. */
+ * Every function that can fail on something from outside (a file, a size, a device) returns a revbifpn_status
+ * and writes one line of text, naming file, place and reason, into the rb_error it was given. The error
+ * belongs to the caller; two threads never share one. */
 #ifndef RB_BASE_STATUS_H
 #define RB_BASE_STATUS_H
 
@@ -23,10 +23,10 @@ revbifpn_status rb_fail(rb_error *err, revbifpn_status status, const char *forma
 revbifpn_status rb_fail_prefix(rb_error *err, const char *format, ...) RB_PRINTF(2, 3);
 
 /* Leaves the function through its `fail:` label when `expression` fails; needs a local `status`. */
-#define TRY(expression)                                                                                                \
-    do {                                                                                                               \
-        status = (expression);                                                                                         \
-        if (status != REVBIFPN_OK) goto fail;                                                                          \
+#define TRY(expression)                                                                                      \
+    do {                                                                                                     \
+        status = (expression);                                                                               \
+        if (status != REVBIFPN_OK) goto fail;                                                                \
     } while (0)
 
 #endif

@@ -37,15 +37,13 @@ struct rb_pool {
     worker *workers;
 };
 
-static void run_share(const rb_pool *pool, int thread)
-{
+static void run_share(const rb_pool *pool, int thread) {
     int64_t tasks = pool->tasks, n = pool->threads;
     int first = (int)(tasks * thread / n), last = (int)(tasks * (thread + 1) / n);
     for (int task = first; task < last; task++) pool->fn(pool->arg, task, thread);
 }
 
-static unsigned wait_for_round(rb_pool *pool, unsigned seen)
-{
+static unsigned wait_for_round(rb_pool *pool, unsigned seen) {
     for (int i = 0; i < SPINS; i++) {
         unsigned now = atomic_load_explicit(&pool->round, memory_order_acquire);
         if (now != seen) return now;
@@ -58,8 +56,7 @@ static unsigned wait_for_round(rb_pool *pool, unsigned seen)
     return now;
 }
 
-static void *worker_main(void *arg)
-{
+static void *worker_main(void *arg) {
     worker *self = arg;
     rb_pool *pool = self->pool;
     for (unsigned seen = 0;;) {
@@ -74,16 +71,14 @@ static void *worker_main(void *arg)
     }
 }
 
-static void next_round(rb_pool *pool)
-{
+static void next_round(rb_pool *pool) {
     pthread_mutex_lock(&pool->lock);
     atomic_fetch_add(&pool->round, 1);
     pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->lock);
 }
 
-void rb_pool_run(rb_pool *pool, int tasks, rb_task *fn, void *arg)
-{
+void rb_pool_run(rb_pool *pool, int tasks, rb_task *fn, void *arg) {
     pool->fn = fn;
     pool->arg = arg;
     pool->tasks = tasks;
@@ -103,8 +98,7 @@ void rb_pool_run(rb_pool *pool, int tasks, rb_task *fn, void *arg)
 
 int rb_pool_threads(const rb_pool *pool) { return pool->threads; }
 
-revbifpn_status rb_pool_open(rb_pool **out, int threads, rb_error *err)
-{
+revbifpn_status rb_pool_open(rb_pool **out, int threads, rb_error *err) {
     rb_pool *pool = rb_alloc(sizeof *pool);
     worker *workers = rb_alloc(sizeof *workers * (size_t)threads);
     if (!pool || !workers) {
@@ -131,8 +125,7 @@ revbifpn_status rb_pool_open(rb_pool **out, int threads, rb_error *err)
     return REVBIFPN_OK;
 }
 
-void rb_pool_close(rb_pool **handle)
-{
+void rb_pool_close(rb_pool **handle) {
     rb_pool *pool = *handle;
     if (!pool) return;
     atomic_store(&pool->stop, true);
@@ -146,8 +139,7 @@ void rb_pool_close(rb_pool **handle)
     *handle = NULL;
 }
 
-static bool read_two(const char *path, char first[32], long long *second)
-{
+static bool read_two(const char *path, char first[32], long long *second) {
     FILE *f = fopen(path, "re");
     if (!f) return false;
     int got = second ? fscanf(f, "%31s %lld", first, second) : fscanf(f, "%31s", first);
@@ -156,22 +148,22 @@ static bool read_two(const char *path, char first[32], long long *second)
 }
 
 /* Processors granted by the cgroup's quota, or a large number without one. */
-static int quota_processors(void)
-{
+static int quota_processors(void) {
     char word[32];
     long long period = 0, quota = 0;
     if (read_two("/sys/fs/cgroup/cpu.max", word, &period)) {
         if (sscanf(word, "%lld", &quota) != 1) return 1 << 20; /* "max" */
-    } else if (read_two("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", word, NULL) && sscanf(word, "%lld", &quota) == 1) {
-        if (!read_two("/sys/fs/cgroup/cpu/cpu.cfs_period_us", word, NULL) || sscanf(word, "%lld", &period) != 1)
+    } else if (read_two("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", word, NULL) &&
+               sscanf(word, "%lld", &quota) == 1) {
+        if (!read_two("/sys/fs/cgroup/cpu/cpu.cfs_period_us", word, NULL) ||
+            sscanf(word, "%lld", &period) != 1)
             return 1 << 20;
     }
     if (quota <= 0 || period <= 0) return 1 << 20;
     return (int)((quota + period - 1) / period);
 }
 
-int rb_usable_processors(void)
-{
+int rb_usable_processors(void) {
     cpu_set_t set;
     int count = 1;
     if (!sched_getaffinity(0, sizeof set, &set)) count = CPU_COUNT(&set);

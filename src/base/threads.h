@@ -1,8 +1,9 @@
 /* One pool of threads for the kernels, static partition, no work of its own outside a call.
  *
- * rb_pool_run(pool, tasks, fn, arg) calls fn(arg, task, thread) for task = 0 … tasks − 1. Thread t gets the contiguous
- * range [tasks·t/n, tasks·(t+1)/n). What a task is must depend on shapes alone, never on the number of threads: then
- * results do not either. Calls are not re-entrant; one thread at a time may call into one pool. */
+ * rb_pool_run(pool, tasks, fn, arg) calls fn(arg, task, thread) for task = 0 … tasks − 1. Thread t gets the
+ * contiguous range [tasks·t/n, tasks·(t+1)/n). What a task is must depend on shapes alone, never on the
+ * number of threads: then results do not either. Calls are not re-entrant; one thread at a time may call into
+ * one pool. */
 #ifndef RB_BASE_THREADS_H
 #define RB_BASE_THREADS_H
 
@@ -17,7 +18,8 @@ void rb_pool_close(rb_pool **pool);
 int rb_pool_threads(const rb_pool *pool);
 void rb_pool_run(rb_pool *pool, int tasks, rb_task *fn, void *arg);
 
-/* Processors this process may use: the affinity mask, and the CPU quota of its cgroup (v1 or v2), rounded up. ≥ 1 */
+/* Processors this process may use: the affinity mask, and the CPU quota of its cgroup (v1 or v2), rounded up.
+ * ≥ 1 */
 int rb_usable_processors(void);
 
 #endif

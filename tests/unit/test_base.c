@@ -13,8 +13,7 @@
 #include "base/threads.h"
 
 /* Random123 1.14, kat_vectors: philox4x32 10 */
-static void philox_gives_the_published_answers(void **state)
-{
+static void philox_gives_the_published_answers(void **state) {
     (void)state;
     static const uint32_t in[3][6] = {
         {0, 0, 0, 0, 0, 0},
@@ -30,8 +29,7 @@ static void philox_gives_the_published_answers(void **state)
     }
 }
 
-static void streams_repeat_and_differ(void **state)
-{
+static void streams_repeat_and_differ(void **state) {
     (void)state;
     rb_rng a = rb_rng_open(7, RB_PURPOSE_TEST, 1, 2), b = rb_rng_open(7, RB_PURPOSE_TEST, 1, 2);
     rb_rng c = rb_rng_open(7, RB_PURPOSE_TEST, 1, 3);
@@ -52,8 +50,7 @@ static void streams_repeat_and_differ(void **state)
     assert_true(fabs(mean) < 0.03 && fabs(square - 1) < 0.05); /* four standard errors */
 }
 
-static void comparer_fails_on_nan(void **state)
-{
+static void comparer_fails_on_nan(void **state) {
     (void)state;
     float a[3] = {1, NAN, 3}, b[3] = {1, 2, 3}, c[3] = {1, 2.5f, 3};
     assert_true(isinf(rb_diff_f32(a, b, 3).max_abs) && isinf(rb_diff_f32(b, a, 3).rel_l2));
@@ -62,8 +59,7 @@ static void comparer_fails_on_nan(void **state)
     assert_false(rb_diff_f32(b, c, 3).equal_bits);
 }
 
-static void dry_arena_counts_like_the_real_one(void **state)
-{
+static void dry_arena_counts_like_the_real_one(void **state) {
     (void)state;
     rb_error err;
     rb_arena dry = rb_arena_dry(), real;
@@ -88,15 +84,13 @@ typedef struct tally {
     int thread_of[1000];
 } tally;
 
-static void count_task(void *arg, int task, int thread)
-{
+static void count_task(void *arg, int task, int thread) {
     tally *t = arg;
     atomic_fetch_add(&t->hits[task], 1);
     t->thread_of[task] = thread;
 }
 
-static void pool_runs_each_task_once(void **state)
-{
+static void pool_runs_each_task_once(void **state) {
     (void)state;
     for (int threads = 1; threads <= 7; threads++) {
         rb_pool *pool;
@@ -114,9 +108,9 @@ static void pool_runs_each_task_once(void **state)
     assert_true(rb_usable_processors() >= 1);
 }
 
-/* A full disk (here: a limit on file size) while saving leaves the previous file whole and no temporary behind. */
-static void failed_write_keeps_the_old_file(void **state)
-{
+/* A full disk (here: a limit on file size) while saving leaves the previous file whole and no temporary
+ * behind. */
+static void failed_write_keeps_the_old_file(void **state) {
     (void)state;
     rb_error err;
     char folder[4096], path[4200], temporary[4300];
@@ -146,12 +140,14 @@ static void failed_write_keeps_the_old_file(void **state)
     remove_folder(folder);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(philox_gives_the_published_answers), cmocka_unit_test(streams_repeat_and_differ),
-        cmocka_unit_test(comparer_fails_on_nan),              cmocka_unit_test(dry_arena_counts_like_the_real_one),
-        cmocka_unit_test(pool_runs_each_task_once),           cmocka_unit_test(failed_write_keeps_the_old_file),
+        cmocka_unit_test(philox_gives_the_published_answers),
+        cmocka_unit_test(streams_repeat_and_differ),
+        cmocka_unit_test(comparer_fails_on_nan),
+        cmocka_unit_test(dry_arena_counts_like_the_real_one),
+        cmocka_unit_test(pool_runs_each_task_once),
+        cmocka_unit_test(failed_write_keeps_the_old_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
 }

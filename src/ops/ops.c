@@ -1,0 +1,140 @@
+/* The tables, and the calls that give each kernel its scratch. In a dry run the scratch is counted and
+ * nothing runs. */
+#include "ops/ops.h"
+
+#include <math.h>
+
+#include "ops/ops_ref.h"
+
+static size_t no_scratch_pointwise(const rb_pointwise *p, int threads) { return (void)p, (void)threads, 0; }
+static size_t no_scratch_depthwise(const rb_depthwise *p, int threads) { return (void)p, (void)threads, 0; }
+static size_t no_scratch_shape(rb_shape shape, int threads) { return (void)shape, (void)threads, 0; }
+static size_t no_scratch_upsample(rb_shape low, int f, int threads) {
+    return (void)low, (void)f, (void)threads, 0;
+}
+
+void rb_ops_init_ref(rb_ops *ops) {
+    *ops = (rb_ops){
+        .level = RB_CPU_REF,
+        .pointwise_forward_scratch = no_scratch_pointwise,
+        .pointwise_forward = rb_pointwise_forward_ref,
+        .pointwise_backward_scratch = no_scratch_pointwise,
+        .pointwise_backward = rb_pointwise_backward_ref,
+        .depthwise_forward_scratch = no_scratch_depthwise,
+        .depthwise_forward = rb_depthwise_forward_ref,
+        .depthwise_backward_scratch = no_scratch_depthwise,
+        .depthwise_backward = rb_depthwise_backward_ref,
+        .act_sums_scratch = no_scratch_shape,
+        .act_sums = rb_act_sums_ref,
+        .norm_sums_scratch = no_scratch_shape,
+        .norm_sums = rb_norm_sums_ref,
+        .norm_store = rb_norm_store_ref,
+        .squeeze_pool_scratch = no_scratch_shape,
+        .squeeze_pool = rb_squeeze_pool_ref,
+        .state_add_scratch = rb_state_add_scratch_ref,
+        .state_add = rb_state_add_ref,
+        .upsample_backward_scratch = no_scratch_upsample,
+        .upsample_backward = rb_upsample_backward_ref,
+        .sgd = rb_sgd_ref,
+    };
+}
+
+void rb_ops_fill(rb_ops *ops, rb_cpu_level level) {
+    rb_ops_init_ref(ops);
+#if defined(__x86_64__)
+    if (level >= RB_CPU_AVX2) rb_ops_init_avx2(ops);
+    if (level >= RB_CPU_AVX512) rb_ops_init_avx512(ops);
+#else
+    (void)level;
+#endif
+}
+
+static void *push(rb_exec *x, size_t bytes) { return rb_arena_push(&x->scratch, bytes); }
+
+rb_shape rb_depthwise_shape(const rb_depthwise *p) {
+    rb_shape s = p->src.shape;
+    s.h = (s.h + p->stride - 1) / p->stride;
+    s.w = (s.w + p->stride - 1) / p->stride;
+    return s;
+}
+
+void rb_pointwise_forward(rb_exec *x, const rb_pointwise *p, float *dst, rb_moments moments) {
+    size_t mark = rb_arena_mark(&x->scratch);
+    void *scratch = push(x, x->ops->pointwise_forward_scratch(p, rb_pool_threads(x->pool)));
+    if (!x->dry) x->ops->pointwise_forward(p, dst, moments, scratch, x->pool);
+    rb_arena_release(&x->scratch, mark);
+}
+
+void rb_pointwise_backward(rb_exec *x, const rb_pointwise *p, const rb_gradient *d_dst, float *d_wgt,
+                           const rb_sink *sink) {
+    size_t mark = rb_arena_mark(&x->scratch);
+    void *scratch = push(x, x->ops->pointwise_backward_scratch(p, rb_pool_threads(x->pool)));
+    if (!x->dry) x->ops->pointwise_backward(p, d_dst, d_wgt, sink, scratch, x->pool);
+    rb_arena_release(&x->scratch, mark);
+}
+
+void rb_depthwise_forward(rb_exec *x, const rb_depthwise *p, float *dst, rb_moments moments) {
+    size_t mark = rb_arena_mark(&x->scratch);
+    void *scratch = push(x, x->ops->depthwise_forward_scratch(p, rb_pool_threads(x->pool)));
+    if (!x->dry) x->ops->depthwise_forward(p, dst, moments, scratch, x->pool);
+    rb_arena_release(&x->scratch, mark);
+}
+
+void rb_depthwise_backward(rb_exec *x, const rb_depthwise *p, const rb_gradient *d_dst, float *d_wgt,
+                           const rb_sink *sink) {
+    size_t mark = rb_arena_mark(&x->scratch);
+    void *scratch = push(x, x->ops->depthwise_backward_scratch(p, rb_pool_threads(x->pool)));
+    if (!x->dry) x->ops->depthwise_backward(p, d_dst, d_wgt, sink, scratch, x->pool);
+    rb_arena_release(&x->scratch, mark);
+}
+
+void rb_act_sums_pass(rb_exec *x, rb_shape shape, const float *d, rb_act_sums act) {
+    size_t mark = rb_arena_mark(&x->scratch);
+    void *scratch = push(x, x->ops->act_sums_scratch(shape, rb_pool_threads(x->pool)));
+    if (!x->dry) x->ops->act_sums(shape, d, act, scratch, x->pool);
+    rb_arena_release(&x->scratch, mark);
+}
+
+void rb_norm_sums(rb_exec *x, const rb_gradient *g, double *sums) {
+    size_t mark = rb_arena_mark(&x->scratch);
+    void *scratch = push(x, x->ops->norm_sums_scratch(g->shape, rb_pool_threads(x->pool)));
+    if (!x->dry) x->ops->norm_sums(g, sums, scratch, x->pool);
+    rb_arena_release(&x->scratch, mark);
+}
+
+void rb_norm_store(rb_exec *x, rb_shape shape, const float *z, rb_affine affine, bool accumulate,
+                   float *dst) {
+    if (!x->dry) x->ops->norm_store(shape, z, affine, accumulate, dst, x->pool);
+}
+
+void rb_squeeze_pool(rb_exec *x, rb_shape shape, const float *z, rb_affine affine, float *pooled) {
+    size_t mark = rb_arena_mark(&x->scratch);
+    void *scratch = push(x, x->ops->squeeze_pool_scratch(shape, rb_pool_threads(x->pool)));
+    if (!x->dry) x->ops->squeeze_pool(shape, z, affine, pooled, scratch, x->pool);
+    rb_arena_release(&x->scratch, mark);
+}
+
+void rb_state_add_run(rb_exec *x, const rb_state_add *a, rb_watch *watch) {
+    size_t mark = rb_arena_mark(&x->scratch);
+    void *scratch = push(x, x->ops->state_add_scratch(a, rb_pool_threads(x->pool)));
+    if (!x->dry) x->ops->state_add(a, watch, scratch, x->pool);
+    rb_arena_release(&x->scratch, mark);
+}
+
+void rb_upsample_backward(rb_exec *x, rb_shape low, int factor, const float *d, int ld, float *d_low) {
+    size_t mark = rb_arena_mark(&x->scratch);
+    void *scratch = push(x, x->ops->upsample_backward_scratch(low, factor, rb_pool_threads(x->pool)));
+    if (!x->dry) x->ops->upsample_backward(low, factor, d, ld, d_low, scratch, x->pool);
+    rb_arena_release(&x->scratch, mark);
+}
+
+void rb_sgd_step(rb_exec *x, const rb_sgd *s) {
+    if (!x->dry) x->ops->sgd(s, x->pool);
+}
+
+size_t rb_first_not_finite(rb_exec *x, const float *data, size_t count) {
+    if (x->dry) return count;
+    size_t i = 0;
+    while (i < count && isfinite(data[i])) i++;
+    return i;
+}

@@ -1,0 +1,114 @@
+/* Squeeze-excite: the two tiny products, the same on every level.
+ *   v1 = w1·pooled + b1, e = h(v1), v2 = w2·e + b2, gate = hardsigmoid(v2)
+ * Nothing but `pooled` is kept: v1, v2 are formed again for the backward pass. */
+#include <string.h>
+
+#include "ops/operand.h"
+
+/* out[i] = Σ_j w[i,j]·in[j] + b[i] */
+static void product(int rows, int columns, const float *w, const double *in, const float *b, double *out) {
+    for (int i = 0; i < rows; i++) {
+        double sum = (double)b[i];
+        for (int j = 0; j < columns; j++) sum += (double)w[(size_t)i * (size_t)columns + (size_t)j] * in[j];
+        out[i] = sum;
+    }
+}
+
+/* pooled (c) → v1 (r), e (r), v2 (c), all in double */
+static void excite(const rb_squeeze *s, const float *pooled, double *in, double *v1, double *e, double *v2) {
+    for (int i = 0; i < s->c; i++) in[i] = (double)pooled[i];
+    product(s->r, s->c, s->w1, in, s->b1, v1);
+    for (int i = 0; i < s->r; i++) e[i] = rb_hswish(v1[i]);
+    product(s->c, s->r, s->w2, e, s->b2, v2);
+}
+
+typedef struct job {
+    const rb_squeeze *s;
+    const float *pooled;
+    float *gate;
+    size_t pixels;
+    const double *act_sums;
+    double *d_v2, *d_v1, *e; /* n,c  n,r  n,r */
+    float *pool;
+    double *rows; /* per thread: 3c + 2r */
+} job;
+
+static double *rows_of(const job *j, int thread) {
+    return j->rows + (size_t)thread * (3 * (size_t)j->s->c + 2 * (size_t)j->s->r);
+}
+
+static void gate_task(void *arg, int n, int thread) {
+    const job *j = arg;
+    size_t c = (size_t)j->s->c, r = (size_t)j->s->r;
+    double *in = rows_of(j, thread), *v2 = in + c, *v1 = in + 2 * c, *e = v1 + r;
+    excite(j->s, j->pooled + (size_t)n * c, in, v1, e, v2);
+    for (size_t i = 0; i < c; i++) j->gate[(size_t)n * c + i] = (float)rb_hsigmoid(v2[i]);
+}
+
+static double *push_rows(rb_exec *x, const rb_squeeze *s) {
+    size_t row = 3 * (size_t)s->c + 2 * (size_t)s->r;
+    return rb_arena_push(&x->scratch, (size_t)rb_pool_threads(x->pool) * row * sizeof(double));
+}
+
+void rb_squeeze_gate(rb_exec *x, const rb_squeeze *s, const float *pooled, float *gate) {
+    size_t mark = rb_arena_mark(&x->scratch);
+    job j = {.s = s, .pooled = pooled, .gate = gate, .rows = push_rows(x, s)};
+    if (!x->dry) rb_pool_run(x->pool, s->n, gate_task, &j);
+    rb_arena_release(&x->scratch, mark);
+}
+
+/* One sample: d_gate → d_v2 → d_v1 → d_pooled */
+static void backward_task(void *arg, int n, int thread) {
+    const job *j = arg;
+    const rb_squeeze *s = j->s;
+    size_t c = (size_t)s->c, r = (size_t)s->r, at = (size_t)n;
+    double *in = rows_of(j, thread), *v2 = in + c, *d_pooled = in + 2 * c, *v1 = in + 3 * c;
+    double *e = j->e + at * r, *d_v1 = j->d_v1 + at * r, *d_v2 = j->d_v2 + at * c;
+    excite(s, j->pooled + at * c, in, v1, e, v2);
+    memset(d_pooled, 0, c * sizeof *d_pooled);
+    memset(d_v1, 0, r * sizeof *d_v1);
+    for (size_t i = 0; i < c; i++) {
+        d_v2[i] = j->act_sums[at * RB_ACT_SUMS * c + i] * rb_hsigmoid_slope(v2[i]);
+        for (size_t k = 0; k < r; k++) d_v1[k] += (double)s->w2[i * r + k] * d_v2[i];
+    }
+    for (size_t k = 0; k < r; k++) {
+        d_v1[k] *= rb_hswish_slope(v1[k]);
+        for (size_t i = 0; i < c; i++) d_pooled[i] += (double)s->w1[k * c + i] * d_v1[k];
+    }
+    for (size_t i = 0; i < c; i++) j->pool[at * c + i] = (float)(d_pooled[i] / (double)j->pixels);
+}
+
+/* Parameter gradients, summed over the samples in order. */
+static void add_parameter_gradients(const job *j, float *d_w1, float *d_b1, float *d_w2, float *d_b2) {
+    size_t c = (size_t)j->s->c, r = (size_t)j->s->r, samples = (size_t)j->s->n;
+    for (size_t k = 0; k < r; k++)
+        for (size_t i = 0; i < c; i++) {
+            double sum1 = 0, sum2 = 0;
+            for (size_t n = 0; n < samples; n++) {
+                sum1 += j->d_v1[n * r + k] * (double)j->pooled[n * c + i];
+                sum2 += j->d_v2[n * c + i] * j->e[n * r + k];
+            }
+            d_w1[k * c + i] += (float)sum1;
+            d_w2[i * r + k] += (float)sum2;
+        }
+    for (size_t n = 0; n < samples; n++) {
+        for (size_t k = 0; k < r; k++) d_b1[k] += (float)j->d_v1[n * r + k];
+        for (size_t i = 0; i < c; i++) d_b2[i] += (float)j->d_v2[n * c + i];
+    }
+}
+
+void rb_squeeze_backward(rb_exec *x, const rb_squeeze *s, size_t pixels, const float *pooled,
+                         const double *act_sums, float *pool, float *d_w1, float *d_b1, float *d_w2,
+                         float *d_b2) {
+    size_t mark = rb_arena_mark(&x->scratch), samples = (size_t)s->n;
+    job j = {.s = s, .pooled = pooled, .pixels = pixels, .act_sums = act_sums, .pool = pool};
+    j.d_v2 = rb_arena_push(&x->scratch, samples * (size_t)s->c * sizeof(double));
+    j.d_v1 = rb_arena_push(&x->scratch, samples * (size_t)s->r * sizeof(double));
+    j.e = rb_arena_push(&x->scratch, samples * (size_t)s->r * sizeof(double));
+    j.rows = push_rows(x, s);
+    if (!x->dry) {
+        rb_pool_run(x->pool, s->n, backward_task, &j);
+        add_parameter_gradients(&j, d_w1, d_b1, d_w2, d_b2);
+    }
+    rb_arena_release(&x->scratch, mark);
+}
