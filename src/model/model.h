@@ -1,0 +1,78 @@
+/* The network: the reversible pyramid, the neck, the classification head (DESIGN 3; Chiley et al. 2022, Sec.
+ * 4).
+ *
+ * A training step is rb_model_forward, rb_softmax_loss on model.logits, rb_model_backward. Between the two
+ * only the final pyramid, the norms' statistics, the pooled means and the head's small vectors are kept
+ * (pass.stored keeps all). The executor's arenas must have been opened with the sizes that a dry run found
+ * (model/plan.h). */
+#ifndef RB_MODEL_H
+#define RB_MODEL_H
+
+#include "blocks/mbconv.h"
+#include "rev/coupling.h"
+
+typedef struct rb_model {
+    revbifpn_model_config config;
+    rb_params params;
+    rb_mbconv *blocks; /* all of them, in order of their names in the state dict */
+    int block_count;
+    rb_stack stack;
+    rb_mbconv *neck[RB_MAX_STREAMS], *head[RB_MAX_STREAMS]; /* into blocks; head[i]: level i → i + 1 */
+    rb_conv_norm final;                                     /* head.final_conv */
+    int fc_weight, fc_bias;
+    int map_widths[RB_MAX_STREAMS]; /* channels of the maps that neck or stack give */
+
+    /* of the last forward, on the kept arena */
+    rb_shape image;
+    rb_streams streams;
+    float *pooled;               /* n,fc_features */
+    float *logits, *d_logits;    /* n,classes */
+    float *maps[RB_MAX_STREAMS]; /* stored mode: the head's maps */
+    float *final_z;              /* stored mode: raw output of final_conv */
+} rb_model;
+
+/* A batch of pictures, n,h,w,c: bytes with their mean and deviation, or floats as they are. */
+typedef struct rb_images {
+    rb_shape shape;
+    const uint8_t *bytes;
+    const float *floats;
+    const float *mean, *std; /* c, in units of 255 */
+} rb_images;
+
+/* Builds the network and its parameter list; no weights yet (rb_params_allocate). The config must have passed
+ * rb_config_check. */
+revbifpn_status rb_model_create(rb_model *model, const revbifpn_model_config *config,
+                                rb_error *err) RB_CHECKED;
+void rb_model_close(rb_model *model);
+
+/* Pixels per side that one pixel of the coarsest stream covers: 4·2^(streams−1). */
+int rb_model_stride(const revbifpn_model_config *config);
+/* Refuses sizes that are not multiples of the stride, and training batches whose coarsest map has one value a
+ * channel. */
+revbifpn_status rb_model_check_input(const revbifpn_model_config *config, rb_shape image, bool training,
+                                     rb_error *err) RB_CHECKED;
+
+/* Runs the network up to the logits (with classes) or the pyramid. Resets both arenas. */
+revbifpn_status rb_model_forward(rb_model *model, rb_pass *pass, const rb_images *images,
+                                 rb_observer *observe, void *arg) RB_CHECKED;
+/* From d_logits to the gradients of all parameters, which are added to. Consumes the pyramid. */
+revbifpn_status rb_model_backward(rb_model *model, rb_pass *pass) RB_CHECKED;
+
+/* Without classes: the maps (float, n,h,w,map_widths) from the pyramid, after a forward; level i goes to
+ * maps[i]. */
+void rb_model_maps(rb_model *model, rb_pass *pass, float *const maps[]);
+/* … and the backward from their gradients. */
+revbifpn_status rb_model_backward_maps(rb_model *model, rb_pass *pass, float *const d_maps[]) RB_CHECKED;
+
+/* The picture back from the pyramid of the last forward: floats n,h,w,c, the values of the state's grid. */
+revbifpn_status rb_model_inverse(rb_model *model, rb_pass *pass, float *floats) RB_CHECKED;
+
+/* After a step that succeeded: moves the running statistics by the batch, once, or (`published`) twice in
+ * stack and neck as the published code does. */
+void rb_model_move_statistics(rb_model *model, rb_exec *exec, bool published);
+
+/* head.c: the head's part of the above */
+void rb_head_forward(rb_model *model, rb_pass *pass);
+void rb_head_backward(rb_model *model, rb_pass *pass);
+
+#endif
