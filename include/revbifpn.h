@@ -1,3 +1,32 @@
+/* revbifpn: trains and runs RevBiFPN, the fully reversible bidirectional feature pyramid network
+ * (Chiley et al., MLSys 2023, arXiv 2206.14098). A whole program:
+ *
+ *     #include <revbifpn.h>
+ *     #include <stdio.h>
+ *
+ *     int main(int argc, char **argv)
+ *     {
+ *         revbifpn *ctx = NULL;
+ *         revbifpn_model *model = NULL;
+ *         revbifpn_prediction best[5];
+ *         int found = 0;
+ *         if (argc < 3 || revbifpn_open(&ctx, NULL)) return 1;
+ *         if (revbifpn_model_load(ctx, argv[1], &model) ||
+ *             revbifpn_predict_file(model, argv[2], best, 5, &found)) {
+ *             fprintf(stderr, "%s\n", revbifpn_message(ctx));
+ *             return 1;
+ *         }
+ *         for (int i = 0; i < found; i++) printf("%.4f %s\n", best[i].probability, best[i].name);
+ *         revbifpn_model_free(&model);
+ *         revbifpn_close(&ctx);
+ *         return 0;
+ *     }
+ *
+ * Conventions. Every function that can fail returns a revbifpn_status; the one-line text of the last failure
+ * is in revbifpn_message(). The library never prints, exits or aborts. A context and all that was made from
+ * it belong to one thread at a time; different contexts are independent. Structs that begin with struct_size
+ * come from their revbifpn_default_…() function. Strings passed in are copied; strings handed out live as
+ * long as their owner. */
 #ifndef REVBIFPN_H
 #define REVBIFPN_H
 
@@ -10,51 +39,289 @@ extern "C" {
 
 #define REVBIFPN_VERSION "0.1.0"
 
+#if defined(__GNUC__)
+#define REVBIFPN_API __attribute__((visibility("default")))
+#define REVBIFPN_CHECKED __attribute__((warn_unused_result))
+#else
+#define REVBIFPN_API
+#define REVBIFPN_CHECKED
+#endif
+
 /* Result of every function that can fail; the text is in revbifpn_message(). */
 typedef enum revbifpn_status {
     REVBIFPN_OK = 0,
-    REVBIFPN_BAD_ARGUMENT,  /* a wrong option, value, size or name */
+    REVBIFPN_BAD_ARGUMENT, /* a wrong option, value, size or name */
     REVBIFPN_OUT_OF_MEMORY,
-    REVBIFPN_BAD_FILE,      /* a file's content is wrong, truncated or hostile */
-    REVBIFPN_UNSUPPORTED,   /* a format or feature that this build does not read */
-    REVBIFPN_IO_FAILED,     /* the system refused to open, read or write */
+    REVBIFPN_BAD_FILE,    /* a file's content is wrong, truncated or hostile */
+    REVBIFPN_UNSUPPORTED, /* a format or feature that this build does not read */
+    REVBIFPN_IO_FAILED,   /* the system refused to open, read or write */
     REVBIFPN_NO_DEVICE,
     REVBIFPN_DEVICE_FAILED,
-    REVBIFPN_NOT_FINITE,    /* NaN or infinity, or the fixed-point range is exhausted */
-    REVBIFPN_DOES_NOT_FIT,  /* the plan is larger than the memory limit */
-    REVBIFPN_BAD_DATA,      /* the data set as a whole is unusable */
-    REVBIFPN_STOPPED,       /* a signal, or the caller's progress function, asked to stop */
-    REVBIFPN_OUT_OF_RANGE   /* internal to the step: repeat on a coarser grid */
+    REVBIFPN_NOT_FINITE,   /* NaN or infinity, or the fixed-point range is exhausted */
+    REVBIFPN_DOES_NOT_FIT, /* the plan is larger than the memory limit */
+    REVBIFPN_BAD_DATA,     /* the data set as a whole is unusable */
+    REVBIFPN_STOPPED,      /* a signal, or the caller's progress function, asked to stop */
+    REVBIFPN_OUT_OF_RANGE  /* internal to the step: repeat on a coarser grid */
 } revbifpn_status;
 
 enum { REVBIFPN_MAX_STREAMS = 6 };
 
-/* A network: the reversible pyramid, then optionally a neck, then optionally a classification head (DESIGN 3).
- * Arrays go from the finest stream to the coarsest and have `streams` entries. */
+/* A network: the reversible pyramid, then optionally a neck, then optionally a classification head (DESIGN
+ * 3). Arrays go from the finest stream to the coarsest and have `streams` entries. */
 typedef struct revbifpn_model_config {
     size_t struct_size;
-    char name[32];                                /* "s0" … "s6", or any name for a custom network */
-    int streams;                                  /* 2 … REVBIFPN_MAX_STREAMS; the published networks have 4 */
-    int input_channels;                           /* channels of the picture, 3 for RGB */
-    int widths[REVBIFPN_MAX_STREAMS];             /* channels of each stream; even; the first a multiple of 16 */
-    int kernels[REVBIFPN_MAX_STREAMS];            /* depthwise kernel of the residual blocks, odd with kernel_pads */
-    int kernel_pads[REVBIFPN_MAX_STREAMS];        /* added to every depthwise kernel that starts at this stream; even */
-    int expansions[REVBIFPN_MAX_STREAMS];         /* MBConv expansion e ≥ 1 */
-    double squeeze_ratios[REVBIFPN_MAX_STREAMS];  /* squeeze-excite ratio r; 0 = none */
-    int blocks_per_level;                         /* layers of residual blocks before each silo: 2 */
-    int extension_levels;                         /* levels after the last stream has been added */
-    int neck;                                     /* 1: one MBConv per stream to head_widths */
-    int head_widths[REVBIFPN_MAX_STREAMS];        /* channels of the neck's maps (ignored without neck) */
+    char name[32];                         /* "s0" … "s6", or any name for a custom network */
+    int streams;                           /* 2 … REVBIFPN_MAX_STREAMS; the published networks have 4 */
+    int input_channels;                    /* channels of the picture, 3 for RGB */
+    int widths[REVBIFPN_MAX_STREAMS];      /* channels of each stream; even; the first a multiple of 16 */
+    int kernels[REVBIFPN_MAX_STREAMS];     /* depthwise kernel of the residual blocks, odd with kernel_pads */
+    int kernel_pads[REVBIFPN_MAX_STREAMS]; /* added to every depthwise kernel that starts at this stream; even
+                                            */
+    int expansions[REVBIFPN_MAX_STREAMS];  /* MBConv expansion e ≥ 1 */
+    double squeeze_ratios[REVBIFPN_MAX_STREAMS]; /* squeeze-excite ratio r; 0 = none */
+    int blocks_per_level;                        /* layers of residual blocks before each silo: 2 */
+    int extension_levels;                        /* levels after the last stream has been added */
+    int neck;                                    /* 1: one MBConv per stream to head_widths */
+    int head_widths[REVBIFPN_MAX_STREAMS];       /* channels of the neck's maps (ignored without neck) */
     int head_kernels[REVBIFPN_MAX_STREAMS];
     int head_kernel_pads[REVBIFPN_MAX_STREAMS];
     int head_expansions[REVBIFPN_MAX_STREAMS];
     double head_squeeze_ratios[REVBIFPN_MAX_STREAMS];
-    int fc_features;                              /* channels of the head's last 1×1; 0 = none, the head pools the coarsest map */
-    int classes;                                  /* 0: no classification head; the outputs are the maps */
-    double drop;                                  /* dropout before the linear layer */
-    double drop_path;                             /* stochastic depth p of the last level; level l has p·l/L */
-    int image_width, image_height;                /* training size; multiples of 4·2^(streams−1) */
+    int fc_features;  /* channels of the head's last 1×1; 0 = none, the head pools the coarsest map */
+    int classes;      /* 0: no classification head; the outputs are the maps */
+    double drop;      /* dropout before the linear layer */
+    double drop_path; /* stochastic depth p of the last level; level l has p·l/L */
+    int image_width, image_height; /* training size; multiples of 4·2^(streams−1) */
 } revbifpn_model_config;
+
+/* ---- context
+ * ---------------------------------------------------------------------------------------------------- */
+
+typedef struct revbifpn revbifpn;
+typedef struct revbifpn_options {
+    size_t struct_size;
+    int threads; /* 0: as many as the affinity mask and the cgroup quota allow */
+    const char
+        *cpu; /* "ref", "avx2", "avx512"; NULL: REVBIFPN_CPU from the environment, else the best there is */
+} revbifpn_options;
+REVBIFPN_API revbifpn_options revbifpn_default_options(void);
+
+/* Opens a context; options may be NULL. When it fails *out is set all the same (unless memory is out), so
+ * that revbifpn_message tells why; close it as usual. */
+REVBIFPN_API revbifpn_status revbifpn_open(revbifpn **out, const revbifpn_options *options) REVBIFPN_CHECKED;
+/* Frees and sets to NULL. What was made from the context must have been freed before. */
+REVBIFPN_API void revbifpn_close(revbifpn **ctx);
+/* Text of the last failure in this context; never NULL. */
+REVBIFPN_API const char *revbifpn_message(const revbifpn *ctx);
+/* "0.1.0", the commit it was built from, and the kernels in use: "ref", "avx2" or "avx512". */
+REVBIFPN_API const char *revbifpn_version(void);
+REVBIFPN_API const char *revbifpn_commit(void);
+REVBIFPN_API const char *revbifpn_cpu(const revbifpn *ctx);
+REVBIFPN_API int revbifpn_threads(const revbifpn *ctx);
+
+/* ---- networks
+ * ---------------------------------------------------------------------------------------------------- */
+
+/* The published network of that name ("s0" … "s6"), 1000 classes; or, when `name` ends in ".json", the config
+ * in that file. Errors: BAD_ARGUMENT (with the nearest right name), BAD_FILE. */
+REVBIFPN_API revbifpn_status revbifpn_config(revbifpn *ctx, const char *name,
+                                             revbifpn_model_config *out) REVBIFPN_CHECKED;
+
+/* Cost of one layer, or of the whole, for one picture. */
+typedef struct revbifpn_cost {
+    uint64_t parameters;
+    uint64_t macs;           /* convolutions and linear layer: multiply-accumulates, bare */
+    uint64_t macs_published; /* by the rule of the published figures: + conv biases, 2 a norm output, 11 an
+                                upsampled one */
+} revbifpn_cost;
+typedef struct revbifpn_layer {
+    char name[120]; /* prefix of its tensors in the state dict */
+    char kind[24];  /* "space_to_depth", "mbconv", "conv_norm_act", "linear" */
+    int in_channels, in_height, in_width, out_channels, out_height, out_width;
+    int kernel, stride, expansion, squeeze; /* squeeze: hidden channels; 0 none */
+    revbifpn_cost cost;
+} revbifpn_layer;
+/* Calls `visit` (may be NULL) for each layer in order and sums the costs, for pictures of width × height. */
+REVBIFPN_API revbifpn_status revbifpn_inspect(revbifpn *ctx, const revbifpn_model_config *config, int width,
+                                              int height,
+                                              void (*visit)(void *user, const revbifpn_layer *layer),
+                                              void *user, revbifpn_cost *total) REVBIFPN_CHECKED;
+
+/* ---- memory, known before the run
+ * --------------------------------------------------------------------------------- */
+
+typedef enum revbifpn_activations {
+    REVBIFPN_REVERSIBLE, /* recompute activations by inverting the network */
+    REVBIFPN_STORED      /* keep them: the reference, and the other side of the tables */
+} revbifpn_activations;
+
+/* Bytes of one step, from a dry run of the code that will run. */
+typedef struct revbifpn_memory {
+    uint64_t weights_bytes, gradient_bytes, optimizer_bytes; /* weights include the running statistics */
+    uint64_t kept_bytes;       /* survives from forward to backward, the residual state included */
+    uint64_t scratch_bytes;    /* the rest of the step, gradients of the state included */
+    uint64_t activation_bytes; /* input + kept + scratch: all that is not weights, gradients, optimizer */
+    uint64_t activation_bytes_per_sample; /* what one more sample adds */
+    uint64_t total_bytes;
+} revbifpn_memory;
+/* Allocates nothing of what it counts. training 0: inference (no gradients, no optimizer). */
+REVBIFPN_API revbifpn_status revbifpn_plan(revbifpn *ctx, const revbifpn_model_config *config, int width,
+                                           int height, int batch, int training,
+                                           revbifpn_activations activations,
+                                           revbifpn_memory *out) REVBIFPN_CHECKED;
+
+/* ---- pictures
+ * ----------------------------------------------------------------------------------------------------- */
+
+typedef struct revbifpn_image {
+    int width, height;
+    uint8_t *pixels; /* height,width,3 RGB; owned: revbifpn_image_free */
+} revbifpn_image;
+/* JPEG, PNG, WebP, GIF (first frame) or BMP, by content. Pictures above 178 million pixels are refused. */
+REVBIFPN_API revbifpn_status revbifpn_image_read(revbifpn *ctx, const char *path,
+                                                 revbifpn_image *out) REVBIFPN_CHECKED;
+REVBIFPN_API revbifpn_status revbifpn_image_write_png(revbifpn *ctx, const char *path,
+                                                      const revbifpn_image *image) REVBIFPN_CHECKED;
+REVBIFPN_API void revbifpn_image_free(revbifpn_image *image);
+
+/* Renders a small picture set with classes of shapes: FOLDER/{train,val}/CLASS/NAME.jpg. The same options
+ * give the same bytes. Refuses a folder with other content. */
+typedef struct revbifpn_synth_options {
+    size_t struct_size;
+    const char *folder;
+    int train_images, val_images, classes, side;
+    uint64_t seed;
+} revbifpn_synth_options;
+REVBIFPN_API revbifpn_synth_options revbifpn_default_synth(void);
+REVBIFPN_API revbifpn_status revbifpn_synth(revbifpn *ctx, const revbifpn_synth_options *options,
+                                            void (*progress)(void *user, int done, int all),
+                                            void *user) REVBIFPN_CHECKED;
+
+/* ---- trained models
+ * ------------------------------------------------------------------------------------------------ */
+
+typedef struct revbifpn_model revbifpn_model;
+/* Reads weights (safetensors with the config, class names and preprocessing in the metadata). */
+REVBIFPN_API revbifpn_status revbifpn_model_load(revbifpn *ctx, const char *path,
+                                                 revbifpn_model **out) REVBIFPN_CHECKED;
+/* A network with fresh weights from a seed, without class names. */
+REVBIFPN_API revbifpn_status revbifpn_model_create(revbifpn *ctx, const revbifpn_model_config *config,
+                                                   uint64_t seed, revbifpn_model **out) REVBIFPN_CHECKED;
+REVBIFPN_API revbifpn_status revbifpn_model_save(revbifpn_model *model, const char *path) REVBIFPN_CHECKED;
+REVBIFPN_API void revbifpn_model_free(revbifpn_model **model);
+REVBIFPN_API const revbifpn_model_config *revbifpn_model_configuration(const revbifpn_model *model);
+/* Name of a class, or NULL when the index is out of range or the weights have no names. */
+REVBIFPN_API const char *revbifpn_model_class(const revbifpn_model *model, int index);
+
+typedef struct revbifpn_prediction {
+    int index;
+    const char *name; /* the class's name, or its number as text */
+    double probability;
+} revbifpn_prediction;
+/* The `capacity` most probable classes of a picture, best first, prepared as the weights' metadata says;
+ * *found of them are filled. For pictures in memory and in a file. */
+REVBIFPN_API revbifpn_status revbifpn_predict(revbifpn_model *model, const revbifpn_image *image,
+                                              revbifpn_prediction *best, int capacity,
+                                              int *found) REVBIFPN_CHECKED;
+REVBIFPN_API revbifpn_status revbifpn_predict_file(revbifpn_model *model, const char *path,
+                                                   revbifpn_prediction *best, int capacity,
+                                                   int *found) REVBIFPN_CHECKED;
+
+/* Runs the picture (scaled to the network's size) up to the pyramid, drops everything else, and inverts the
+ * network: `seen` becomes the picture as the network saw it, `recovered` the one rebuilt from the pyramid
+ * (both to be freed). */
+REVBIFPN_API revbifpn_status revbifpn_recover(revbifpn_model *model, const revbifpn_image *image,
+                                              revbifpn_image *seen,
+                                              revbifpn_image *recovered) REVBIFPN_CHECKED;
+
+typedef struct revbifpn_metrics {
+    double top1, top5, loss; /* fractions; mean cross entropy */
+    int images, bad_files;   /* judged; unreadable and left out */
+} revbifpn_metrics;
+/* Top-1 and top-5 on DATA/val/CLASS/ (or the folder itself when it has no val/). `batch` 0: chosen.
+ * crop_pct 0: the weights' own. */
+typedef struct revbifpn_val_options {
+    size_t struct_size;
+    const char *data;
+    int batch, workers, apply_exif, max_bad;
+    double crop_pct;
+    uint64_t max_pixels;
+    void (*progress)(void *user, int done, int all);
+    void *user;
+} revbifpn_val_options;
+REVBIFPN_API revbifpn_val_options revbifpn_default_val(void);
+REVBIFPN_API revbifpn_status revbifpn_evaluate(revbifpn_model *model, const revbifpn_val_options *options,
+                                               revbifpn_metrics *out) REVBIFPN_CHECKED;
+
+/* ---- training
+ * ------------------------------------------------------------------------------------------------------ */
+
+typedef struct revbifpn_train_config {
+    size_t struct_size;
+    const char *data;            /* image folder: train/CLASS/, val/CLASS/; or CLASS/ with val_fraction */
+    const char *out;             /* run folder, for instance runs/classify/NAME */
+    revbifpn_model_config model; /* classes 0: from the data */
+    int epochs, batch, warmup_epochs, checkpoint_steps; /* checkpoint_steps 0: only at epochs */
+    double lr, momentum, weight_decay, smoothing;
+    double scale_min, scale_max, ratio_min, ratio_max, hflip, crop_pct, val_fraction;
+    const char *interpolation;             /* "bicubic", "bilinear" or "random" */
+    uint64_t seed, max_pixels, max_memory; /* max_memory 0: no limit */
+    int workers, max_bad, apply_exif;
+    int bn_update_double; /* running statistics of stack and neck move twice a step, as in the published code
+                           */
+    revbifpn_activations activations;
+} revbifpn_train_config;
+REVBIFPN_API revbifpn_train_config revbifpn_default_train(void);
+
+typedef struct revbifpn_trainer revbifpn_trainer;
+/* Starts a run, or goes on with it when `resume` is set and config->out holds one (a checkpoint, or only its
+ * args.json). On resume the run's own arguments are used; only epochs, out, data, workers and max_memory come
+ * from `config`, the first and the third when set. Nothing is allocated when the plan exceeds max_memory:
+ * DOES_NOT_FIT. */
+REVBIFPN_API revbifpn_status revbifpn_trainer_open(revbifpn *ctx, const revbifpn_train_config *config,
+                                                   int resume, revbifpn_trainer **out) REVBIFPN_CHECKED;
+REVBIFPN_API void revbifpn_trainer_close(revbifpn_trainer **trainer);
+/* The plan of this run, and the arguments in force. */
+REVBIFPN_API const revbifpn_memory *revbifpn_trainer_memory(const revbifpn_trainer *trainer);
+REVBIFPN_API const revbifpn_train_config *revbifpn_trainer_configuration(const revbifpn_trainer *trainer);
+
+typedef struct revbifpn_report {
+    int epoch, epochs, step, steps; /* 1-based epoch and step within it, and how many there are */
+    double loss, mean_loss, lr;     /* of this step; mean over the epoch so far */
+    double step_ms, wait_ms;        /* the step itself, and waiting for its batch */
+    int grid;                       /* k: the state's grid is 2^-k */
+    int epoch_done, finished;       /* this step ended an epoch (then `val` is set); this was the last step */
+    revbifpn_metrics val;
+    int improved;     /* best top-1 so far */
+    const char *note; /* a line for the log (grid lowered, file unreadable), or NULL */
+} revbifpn_report;
+/* One step; at the end of an epoch also validation, results.csv, weights and checkpoint. STOPPED after
+ * finished. */
+REVBIFPN_API revbifpn_status revbifpn_trainer_step(revbifpn_trainer *trainer,
+                                                   revbifpn_report *out) REVBIFPN_CHECKED;
+/* Writes a checkpoint now, at the step boundary. */
+REVBIFPN_API revbifpn_status revbifpn_trainer_checkpoint(revbifpn_trainer *trainer) REVBIFPN_CHECKED;
+
+/* ---- measurement
+ * --------------------------------------------------------------------------------------------------- */
+
+typedef struct revbifpn_bench_options {
+    size_t struct_size;
+    revbifpn_model_config model;
+    int width, height, batch, steps, training;
+    revbifpn_activations activations;
+} revbifpn_bench_options;
+typedef struct revbifpn_bench_result {
+    double images_per_second_best, images_per_second_median;
+    uint64_t planned_bytes, peak_rss_bytes;
+    uint64_t arena_planned_bytes,
+        arena_high_bytes; /* kept + scratch: planned, and the high-water mark of the run */
+    uint64_t allocations_after_first_step;
+} revbifpn_bench_result;
+REVBIFPN_API revbifpn_bench_options revbifpn_default_bench(void);
+/* Steps on random pictures; one step of warm-up is not counted. */
+REVBIFPN_API revbifpn_status revbifpn_bench(revbifpn *ctx, const revbifpn_bench_options *options,
+                                            revbifpn_bench_result *out) REVBIFPN_CHECKED;
 
 #ifdef __cplusplus
 }
