@@ -22,10 +22,10 @@ typedef struct rb_decode_options {
 } rb_decode_options;
 
 typedef struct rb_decode_info {
-    const char *format;               /* "JPEG", "PNG", "WebP", "GIF", "BMP" */
-    int stored_width, stored_height;  /* before any turning */
-    int orientation;                  /* EXIF 1 … 8; 1 when absent or broken */
-    bool damaged;                     /* decoded, but part of the data was missing or wrong */
+    const char *format;              /* "JPEG", "PNG", "WebP", "GIF", "BMP" */
+    int stored_width, stored_height; /* before any turning */
+    int orientation;                 /* EXIF 1 … 8; 1 when absent or broken */
+    bool damaged;                    /* decoded, but part of the data was missing or wrong */
 } rb_decode_info;
 
 typedef enum rb_filter { RB_FILTER_BILINEAR, RB_FILTER_BICUBIC } rb_filter;
@@ -35,21 +35,25 @@ revbifpn_status rb_image_alloc(rb_image *image, int width, int height, rb_error 
 void rb_image_free(rb_image *image);
 
 /* Decodes `size` bytes, by content and not by name; `name` is what errors call it. `info` may be NULL.
- * A damaged file that still gives a full-size picture decodes with info->damaged set. Errors: BAD_FILE, UNSUPPORTED
- * (a format or feature left out), OUT_OF_MEMORY. Re-entrant. */
-revbifpn_status rb_image_decode(const char *name, const uint8_t *bytes, size_t size, const rb_decode_options *options,
-                                rb_image *image, rb_decode_info *info, rb_error *err) RB_CHECKED;
+ * A damaged file that still gives a full-size picture decodes with info->damaged set. Errors: BAD_FILE,
+ * UNSUPPORTED (a format or feature left out), OUT_OF_MEMORY. Re-entrant. */
+revbifpn_status rb_image_decode(const char *name, const uint8_t *bytes, size_t size,
+                                const rb_decode_options *options, rb_image *image, rb_decode_info *info,
+                                rb_error *err) RB_CHECKED;
 /* The same from a file. */
 revbifpn_status rb_image_read(const char *path, const rb_decode_options *options, rb_image *image,
                               rb_decode_info *info, rb_error *err) RB_CHECKED;
 
 /* Bytes of scratch that rb_image_resize needs for these sizes. */
-size_t rb_image_resize_scratch(int src_width, int src_height, int dst_width, int dst_height, rb_filter filter);
-/* Resizes the box (x, y, w, h) of `src`, cut out first as torchvision's resized_crop does, to dst_width × dst_height:
- * dst is dst_height,dst_width,3. `scratch` has rb_image_resize_scratch(w, h, dst_width, dst_height, filter) bytes. */
-void rb_image_resize(const rb_image *src, int x, int y, int w, int h, rb_filter filter, int dst_width, int dst_height,
-                     uint8_t *dst, void *scratch);
-/* torchvision's centre crop of `src` into dst (height,width,3), padded with zeros where `src` is smaller (spec 4.6). */
+size_t rb_image_resize_scratch(int src_width, int src_height, int dst_width, int dst_height,
+                               rb_filter filter);
+/* Resizes the box (x, y, w, h) of `src`, cut out first as torchvision's resized_crop does, to dst_width ×
+ * dst_height: dst is dst_height,dst_width,3. `scratch` has rb_image_resize_scratch(w, h, dst_width,
+ * dst_height, filter) bytes. */
+void rb_image_resize(const rb_image *src, int x, int y, int w, int h, rb_filter filter, int dst_width,
+                     int dst_height, uint8_t *dst, void *scratch);
+/* torchvision's centre crop of `src` into dst (height,width,3), padded with zeros where `src` is smaller
+ * (spec 4.6). */
 void rb_image_center_crop(const rb_image *src, int width, int height, uint8_t *dst);
 /* Mirrors each row of a height,width,3 picture in place. */
 void rb_image_flip(uint8_t *pixels, int width, int height);
@@ -59,6 +63,7 @@ void rb_image_short_side(int width, int height, int side, int *out_width, int *o
 /* Writes a PNG, whole or not at all. */
 revbifpn_status rb_image_write_png(const char *path, const rb_image *image, rb_error *err) RB_CHECKED;
 /* Writes a baseline JPEG (4:2:0) of that quality, whole or not at all. */
-revbifpn_status rb_image_write_jpeg(const char *path, const rb_image *image, int quality, rb_error *err) RB_CHECKED;
+revbifpn_status rb_image_write_jpeg(const char *path, const rb_image *image, int quality,
+                                    rb_error *err) RB_CHECKED;
 
 #endif
