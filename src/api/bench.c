@@ -1,0 +1,126 @@
+/* Timing of steps on random pictures, and the counters that the plan is held against. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "api/context.h"
+#include "base/rng.h"
+#include "model/config.h"
+#include "train/step.h"
+
+revbifpn_bench_options revbifpn_default_bench(void) {
+    return (revbifpn_bench_options){
+        .struct_size = sizeof(revbifpn_bench_options), .batch = 16, .steps = 5, .training = 1};
+}
+
+typedef struct bench {
+    revbifpn *ctx;
+    const revbifpn_bench_options *options;
+    rb_model network;
+    rb_step step;
+    rb_step_bytes bytes;
+    rb_shape image;
+    uint8_t *pictures;
+    int32_t *labels;
+    double *seconds; /* steps */
+    size_t allocations;
+} bench;
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static revbifpn_status open_bench(bench *b) {
+    revbifpn_status status;
+    rb_error *err = &b->ctx->error;
+    const revbifpn_bench_options *o = b->options;
+    TRY(rb_config_check(&o->model, err));
+    b->image = (rb_shape){o->batch, o->height, o->width, o->model.input_channels};
+    TRY(rb_model_check_input(&o->model, b->image, o->training, err));
+    TRY(rb_model_create(&b->network, &o->model, err));
+    TRY(rb_params_allocate(&b->network.params, o->training, err));
+    rb_params_init(&b->network.params, 0, b->ctx->pool);
+    bool stored = o->activations == REVBIFPN_STORED;
+    b->bytes = rb_model_measure(&b->network, &b->ctx->ops, b->ctx->pool, b->image, o->training, stored);
+    b->step = (rb_step){.model = &b->network, .stored = stored, .momentum_factor = 0.9, .k = RB_GRID_START};
+    if (o->training)
+        TRY(rb_step_open(&b->step, &b->ctx->ops, b->ctx->pool, &b->bytes, err));
+    else
+        TRY(rb_exec_open(&b->step.exec, &b->ctx->ops, b->ctx->pool, &b->bytes, err));
+    b->pictures = rb_alloc(rb_elements(b->image));
+    b->labels = rb_alloc((size_t)o->batch * sizeof *b->labels);
+    b->seconds = rb_alloc((size_t)o->steps * sizeof *b->seconds);
+    if (b->pictures && b->labels && b->seconds) return REVBIFPN_OK;
+    return rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "out of memory for the batch");
+fail:
+    return status;
+}
+
+static void fill_batch(bench *b) {
+    rb_rng rng = rb_rng_open(0, RB_PURPOSE_TEST, 0, 0);
+    for (size_t i = 0; i < rb_elements(b->image); i++) b->pictures[i] = (uint8_t)rb_rng_u32(&rng);
+    for (int i = 0; i < b->image.n; i++) b->labels[i] = i % b->options->model.classes;
+}
+
+static revbifpn_status run_steps(bench *b) {
+    rb_preprocess p = rb_preprocess_default();
+    rb_images images = {.shape = b->image, .bytes = b->pictures, .mean = p.mean, .std = p.std};
+    rb_step_report report;
+    for (int i = -1; i < b->options->steps; i++) { /* the first is the warm-up */
+        if (i == 0) b->allocations = rb_alloc_count();
+        double start = now();
+        revbifpn_status status =
+            b->options->training
+                ? rb_step_run(&b->step, &images, b->labels, 0.01, (uint64_t)(i + 1), &report, &b->ctx->error)
+                : rb_infer(&b->network, &b->step.exec, b->step.k, &images, &b->ctx->error);
+        if (status != REVBIFPN_OK) return status;
+        if (i >= 0) b->seconds[i] = now() - start;
+    }
+    return REVBIFPN_OK;
+}
+
+static int by_size(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void summarise(bench *b, revbifpn_bench_result *out) {
+    const revbifpn_bench_options *o = b->options;
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    out->allocations_after_first_step = rb_alloc_count() - b->allocations;
+    qsort(b->seconds, (size_t)o->steps, sizeof *b->seconds, by_size);
+    out->images_per_second_best = o->batch / b->seconds[0];
+    out->images_per_second_median = o->batch / b->seconds[o->steps / 2];
+    out->peak_rss_bytes = (uint64_t)usage.ru_maxrss * 1024;
+    out->planned_bytes =
+        rb_api_memory(b->ctx, &b->network, b->image, o->training, o->activations == REVBIFPN_STORED)
+            .total_bytes;
+    out->arena_planned_bytes = b->bytes.state + b->bytes.kept + b->bytes.gradient + b->bytes.scratch;
+    out->arena_high_bytes = b->step.exec.kept.high + b->step.exec.scratch.high;
+}
+
+revbifpn_status revbifpn_bench(revbifpn *ctx, const revbifpn_bench_options *options,
+                               revbifpn_bench_result *out) {
+    revbifpn_status status;
+    bench b = {.ctx = ctx, .options = options};
+    if (options->steps < 1 || options->batch < 1)
+        return rb_fail(&ctx->error, REVBIFPN_BAD_ARGUMENT, "steps and batch: at least 1");
+    if (!options->model.classes)
+        return rb_fail(&ctx->error, REVBIFPN_BAD_ARGUMENT, "bench needs a network with classes");
+    *out = (revbifpn_bench_result){0};
+    TRY(open_bench(&b));
+    fill_batch(&b);
+    TRY(run_steps(&b));
+    summarise(&b, out);
+fail:
+    rb_step_close(&b.step);
+    rb_model_close(&b.network);
+    rb_free(b.pictures);
+    rb_free(b.labels);
+    rb_free(b.seconds);
+    return status;
+}

@@ -1,0 +1,33 @@
+/* What the public handles hold. */
+#ifndef RB_API_CONTEXT_H
+#define RB_API_CONTEXT_H
+
+#include "base/cpu.h"
+#include "base/threads.h"
+#include "io/weights.h"
+#include "model/plan.h"
+
+struct revbifpn {
+    rb_error error;
+    rb_cpu_level level;
+    rb_ops ops;
+    rb_pool *pool;
+};
+
+struct revbifpn_model {
+    revbifpn *ctx;
+    rb_weights_info info;
+    rb_model network;
+    rb_exec exec; /* opened for batches of the shape `ready` */
+    rb_shape ready;
+    uint8_t *input;  /* one batch of that shape */
+    char number[16]; /* text of a class without a name */
+};
+
+/* The plan of a step on such a batch, and what one more sample adds. */
+revbifpn_memory rb_api_memory(revbifpn *ctx, rb_model *network, rb_shape image, bool training, bool stored);
+
+/* An executor for inference on pictures of that shape; opened anew only when the shape changes. */
+revbifpn_status rb_api_prepare(revbifpn_model *model, rb_shape image) RB_CHECKED;
+
+#endif

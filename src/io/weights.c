@@ -1,0 +1,150 @@
+#include "io/weights.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "io/config.h"
+#include "io/weights_json.h"
+
+static const char MOMENTUM[] = "momentum.";
+
+static const void *data_of(const rb_params *params, const rb_param *p) {
+    if (p->kind == RB_PARAM_COUNTER) return params->counter + p->offset;
+    return (p->kind == RB_PARAM_TRAINED ? params->weight : params->statistics) + p->offset;
+}
+
+static rb_tensor_source source_of(const rb_param *p, const char *name, const void *data) {
+    rb_tensor_source source = {.name = name, .ndim = p->ndim, .data = data};
+    source.dtype = p->kind == RB_PARAM_COUNTER ? RB_DTYPE_I64 : RB_DTYPE_F32;
+    for (int i = 0; i < p->ndim; i++) source.shape[i] = p->shape[i];
+    return source;
+}
+
+typedef char momentum_name[sizeof((rb_param *)0)->name + sizeof MOMENTUM];
+
+/* The list of tensors, with the momenta after the weights when asked. `names` holds the names of the momenta.
+ */
+static int list_tensors(const rb_params *params, const rb_checkpoint *checkpoint, rb_tensor_source *list,
+                        momentum_name *names) {
+    int count = 0;
+    for (int i = 0; i < params->count; i++)
+        list[count++] = source_of(&params->list[i], params->list[i].name, data_of(params, &params->list[i]));
+    for (int i = 0; checkpoint && i < params->count; i++) {
+        const rb_param *p = &params->list[i];
+        if (p->kind != RB_PARAM_TRAINED) continue;
+        snprintf(names[i], sizeof names[i], "%s%s", MOMENTUM, p->name);
+        list[count++] = source_of(p, names[i], checkpoint->momentum + p->offset);
+    }
+    return count;
+}
+
+static revbifpn_status write_file(const char *path, const rb_tensor_source *list, int count,
+                                  const rb_weights_info *info, const rb_checkpoint *checkpoint,
+                                  rb_error *err) {
+    revbifpn_status status;
+    char *config = NULL, *classes = NULL, *preprocess = NULL, grid[16];
+    TRY(rb_config_to_json(&info->config, &config, err));
+    TRY(rb_classes_to_json(info, &classes, err));
+    TRY(rb_preprocess_to_json(&info->preprocess, info->config.input_channels, &preprocess, err));
+    snprintf(grid, sizeof grid, "%d", info->grid);
+    rb_tensor_metadata metadata[6] = {
+        {"format", "pt"},     {"config", config},
+        {"classes", classes}, {"preprocessing", preprocess},
+        {"grid", grid},       {"training", checkpoint ? checkpoint->training : NULL}};
+    status = rb_tensor_file_write(path, list, count, metadata, checkpoint ? 6 : 5, err);
+fail:
+    rb_free(config);
+    rb_free(classes);
+    rb_free(preprocess);
+    return status;
+}
+
+revbifpn_status rb_weights_save(const char *path, const rb_params *params, const rb_weights_info *info,
+                                const rb_checkpoint *checkpoint, rb_error *err) {
+    revbifpn_status status = REVBIFPN_OK;
+    rb_tensor_source *list = rb_alloc(2 * (size_t)params->count * sizeof *list);
+    momentum_name *names = rb_alloc((size_t)params->count * sizeof *names);
+    if (list && names)
+        status = write_file(path, list, list_tensors(params, checkpoint, list, names), info, checkpoint, err);
+    else
+        status = rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "%s: out of memory for the list of tensors", path);
+    rb_free(list);
+    rb_free(names);
+    return status;
+}
+
+static revbifpn_status missing(const rb_tensor_file *file, const char *key, rb_error *err) {
+    return rb_fail(err, REVBIFPN_BAD_FILE, "%s: metadata: no \"%s\": not a weights file of this program",
+                   rb_tensor_file_path(file), key);
+}
+
+revbifpn_status rb_weights_read_info(const rb_tensor_file *file, rb_weights_info *info, rb_error *err) {
+    revbifpn_status status;
+    *info = (rb_weights_info){0};
+    const char *path = rb_tensor_file_path(file);
+    const char *config = rb_tensor_file_metadata(file, "config"),
+               *grid = rb_tensor_file_metadata(file, "grid");
+    const char *classes = rb_tensor_file_metadata(file, "classes");
+    const char *preprocess = rb_tensor_file_metadata(file, "preprocessing");
+    if (!config || !classes || !preprocess || !grid)
+        return missing(file,
+                       !config    ? "config"
+                       : !classes ? "classes"
+                       : !grid    ? "grid"
+                                  : "preprocessing",
+                       err);
+    TRY(rb_config_from_json(path, config, strlen(config), &info->config, err));
+    TRY(rb_classes_from_json(path, classes, info, err));
+    TRY(rb_preprocess_from_json(path, preprocess, info->config.input_channels, &info->preprocess, err));
+    char rest;
+    if (sscanf(grid, "%d%c", &info->grid, &rest) != 1 || info->grid < 10 || info->grid > 22) {
+        status = rb_fail(err, REVBIFPN_BAD_FILE, "%s: metadata: grid \"%.20s\" is not a number from 10 to 22",
+                         path, grid);
+        goto fail;
+    }
+    return REVBIFPN_OK;
+fail:
+    rb_weights_info_close(info);
+    return status;
+}
+
+static revbifpn_status read_tensor(const rb_tensor_file *file, const rb_param *p, const char *name,
+                                   void *data, rb_error *err) {
+    rb_tensor_source like = source_of(p, name, data);
+    return rb_tensor_file_read(file, name, like.dtype, like.ndim, like.shape, data, err);
+}
+
+/* The first tensor of the file that the network does not have. */
+static revbifpn_status refuse_extra(const rb_tensor_file *file, const rb_params *params, rb_error *err) {
+    for (int i = 0; i < rb_tensor_file_count(file); i++) {
+        const char *name = rb_tensor_file_at(file, i)->name;
+        bool momentum = !strncmp(name, MOMENTUM, sizeof MOMENTUM - 1);
+        if (!momentum && rb_params_find(params, name) < 0)
+            return rb_fail(err, REVBIFPN_BAD_FILE, "%s: tensor %s does not belong to this network",
+                           rb_tensor_file_path(file), name);
+    }
+    return REVBIFPN_OK;
+}
+
+revbifpn_status rb_weights_read(const rb_tensor_file *file, rb_params *params, rb_checkpoint *checkpoint,
+                                rb_error *err) {
+    revbifpn_status status;
+    for (int i = 0; i < params->count; i++) {
+        const rb_param *p = &params->list[i];
+        TRY(read_tensor(file, p, p->name, (void *)(uintptr_t)data_of(params, p), err));
+        if (!checkpoint || p->kind != RB_PARAM_TRAINED) continue;
+        momentum_name name;
+        snprintf(name, sizeof name, "%s%s", MOMENTUM, p->name);
+        TRY(read_tensor(file, p, name, checkpoint->momentum + p->offset, err));
+    }
+    TRY(refuse_extra(file, params, err));
+    if (!checkpoint) return REVBIFPN_OK;
+    const char *training = rb_tensor_file_metadata(file, "training");
+    if (!training) return missing(file, "training", err);
+    checkpoint->training = rb_alloc(strlen(training) + 1);
+    if (!checkpoint->training) return rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "out of memory");
+    strcpy(checkpoint->training, training);
+    return REVBIFPN_OK;
+fail:
+    return status;
+}

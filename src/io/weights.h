@@ -1,0 +1,51 @@
+/* A weights file: safetensors under the published tensor names, `num_batches_tracked` included, so that
+ * PyTorch's load_state_dict(strict=True) takes it. The metadata says all that is needed to use it: "config"
+ * (the network), "classes" (names), "preprocessing", "grid" (k of the state's grid 2^-k). No path, time, host
+ * or thread count is in it: equal runs give equal files. A checkpoint is the same file with the optimizer's
+ * tensors and a "training" record. */
+#ifndef RB_IO_WEIGHTS_H
+#define RB_IO_WEIGHTS_H
+
+#include "blocks/params.h"
+#include "io/safetensors.h"
+
+enum { RB_IMAGE_CHANNELS_MAX = 64 };
+
+typedef struct rb_preprocess {
+    float mean[RB_IMAGE_CHANNELS_MAX], std[RB_IMAGE_CHANNELS_MAX]; /* in units of 255 */
+    double crop_pct;
+    char interpolation[16]; /* "bicubic", "bilinear" */
+} rb_preprocess;
+
+typedef struct rb_weights_info {
+    revbifpn_model_config config; /* image_width, image_height: the training size */
+    rb_preprocess preprocess;
+    int grid;
+    int class_count; /* 0: no names */
+    char **classes;  /* owned */
+} rb_weights_info;
+
+/* ImageNet's mean and deviation, repeated over the channels; bicubic, crop 0.875. */
+rb_preprocess rb_preprocess_default(void);
+void rb_weights_info_close(rb_weights_info *info);
+/* Copies the names. */
+revbifpn_status rb_weights_info_set_classes(rb_weights_info *info, char *const *names, int count,
+                                            rb_error *err) RB_CHECKED;
+
+/* What a checkpoint adds: momenta in the layout of params->weight, and a JSON text. NULL: a plain weights
+ * file. */
+typedef struct rb_checkpoint {
+    float *momentum;
+    char *training; /* reading: owned by the caller, rb_free */
+} rb_checkpoint;
+
+revbifpn_status rb_weights_save(const char *path, const rb_params *params, const rb_weights_info *info,
+                                const rb_checkpoint *checkpoint, rb_error *err) RB_CHECKED;
+/* The metadata of an open file, checked. */
+revbifpn_status rb_weights_read_info(const rb_tensor_file *file, rb_weights_info *info,
+                                     rb_error *err) RB_CHECKED;
+/* Every tensor of `params`, exactly: a missing, extra or differently shaped one is an error that names it. */
+revbifpn_status rb_weights_read(const rb_tensor_file *file, rb_params *params, rb_checkpoint *checkpoint,
+                                rb_error *err) RB_CHECKED;
+
+#endif

@@ -1,0 +1,135 @@
+#include "io/weights_json.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+rb_preprocess rb_preprocess_default(void) {
+    static const float mean[3] = {0.485f, 0.456f, 0.406f}, std[3] = {0.229f, 0.224f, 0.225f};
+    rb_preprocess p = {.crop_pct = 0.875, .interpolation = "bicubic"};
+    for (int c = 0; c < RB_IMAGE_CHANNELS_MAX; c++) {
+        p.mean[c] = mean[c % 3];
+        p.std[c] = std[c % 3];
+    }
+    return p;
+}
+
+void rb_weights_info_close(rb_weights_info *info) {
+    for (int i = 0; i < info->class_count; i++) rb_free(info->classes[i]);
+    rb_free(info->classes);
+    info->classes = NULL;
+    info->class_count = 0;
+}
+
+revbifpn_status rb_weights_info_set_classes(rb_weights_info *info, char *const *names, int count,
+                                            rb_error *err) {
+    info->classes = rb_alloc((size_t)count * sizeof *info->classes);
+    for (int i = 0; info->classes && i < count; i++) {
+        info->classes[i] = rb_alloc(strlen(names[i]) + 1);
+        if (!info->classes[i]) break;
+        strcpy(info->classes[i], names[i]);
+        info->class_count++;
+    }
+    if (info->class_count == count) return REVBIFPN_OK;
+    rb_weights_info_close(info);
+    return rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "out of memory for the class names");
+}
+
+/* Serialises and releases `root`. */
+static revbifpn_status dump(json_t *root, char **text, rb_error *err) {
+    char *dumped = root ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+    json_decref(root);
+    *text = dumped ? rb_alloc(strlen(dumped) + 1) : NULL;
+    if (*text) strcpy(*text, dumped);
+    free(dumped);
+    return *text ? REVBIFPN_OK : rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "out of memory for the metadata");
+}
+
+revbifpn_status rb_classes_to_json(const rb_weights_info *info, char **text, rb_error *err) {
+    json_t *list = json_array();
+    for (int i = 0; i < info->class_count; i++)
+        if (json_array_append_new(list, json_string(info->classes[i]))) {
+            json_decref(list);
+            return rb_fail(err, REVBIFPN_BAD_DATA,
+                           "the class name '%s' is not valid UTF-8: rename its folder", info->classes[i]);
+        }
+    return dump(list, text, err);
+}
+
+revbifpn_status rb_classes_from_json(const char *path, const char *text, rb_weights_info *info,
+                                     rb_error *err) {
+    revbifpn_status status = REVBIFPN_OK;
+    json_t *list = json_loads(text, 0, NULL), *entry;
+    size_t count = json_array_size(list), i;
+    char **names = NULL;
+    bool named = count != 0;
+    if (!json_is_array(list) || (named && count != (size_t)info->config.classes)) {
+        status = rb_fail(err, REVBIFPN_BAD_FILE, "%s: metadata: \"classes\" is not a list of %d names", path,
+                         info->config.classes);
+        goto fail;
+    }
+    names = rb_alloc(count * sizeof *names);
+    if (!names) {
+        status = rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "%s: out of memory for the class names", path);
+        goto fail;
+    }
+    json_array_foreach(list, i, entry) {
+        names[i] = (char *)(uintptr_t)json_string_value(entry);
+        if (names[i]) continue;
+        status = rb_fail(err, REVBIFPN_BAD_FILE, "%s: metadata: class name %zu is not a string", path, i);
+        goto fail;
+    }
+    if (named) TRY(rb_weights_info_set_classes(info, names, (int)count, err));
+fail:
+    rb_free(names);
+    json_decref(list);
+    return status;
+}
+
+static json_t *reals(const float *values, int count) {
+    json_t *list = json_array();
+    for (int i = 0; i < count; i++) json_array_append_new(list, json_real((double)values[i]));
+    return list;
+}
+
+revbifpn_status rb_preprocess_to_json(const rb_preprocess *p, int channels, char **text, rb_error *err) {
+    json_t *root = json_object();
+    json_object_set_new(root, "mean", reals(p->mean, channels));
+    json_object_set_new(root, "std", reals(p->std, channels));
+    json_object_set_new(root, "crop_pct", json_real(p->crop_pct));
+    json_object_set_new(root, "interpolation", json_string(p->interpolation));
+    return dump(root, text, err);
+}
+
+static bool read_reals(const json_t *list, int count, float *out) {
+    if (json_array_size(list) != (size_t)count) return false;
+    for (int i = 0; i < count; i++) {
+        const json_t *value = json_array_get(list, (size_t)i);
+        if (!json_is_number(value)) return false;
+        out[i] = (float)json_number_value(value);
+        if (!isfinite(out[i])) return false;
+    }
+    return true;
+}
+
+revbifpn_status rb_preprocess_from_json(const char *path, const char *text, int channels, rb_preprocess *p,
+                                        rb_error *err) {
+    *p = (rb_preprocess){0};
+    json_t *root = json_loads(text, 0, NULL);
+    const char *filter = json_string_value(json_object_get(root, "interpolation"));
+    p->crop_pct = json_number_value(json_object_get(root, "crop_pct"));
+    bool good = channels <= RB_IMAGE_CHANNELS_MAX &&
+                read_reals(json_object_get(root, "mean"), channels, p->mean) &&
+                read_reals(json_object_get(root, "std"), channels, p->std) && p->crop_pct > 0 &&
+                p->crop_pct <= 1 && filter && (!strcmp(filter, "bicubic") || !strcmp(filter, "bilinear"));
+    for (int c = 0; good && c < channels; c++) good = p->std[c] > 0;
+    if (good) strcpy(p->interpolation, filter);
+    json_decref(root);
+    if (good) return REVBIFPN_OK;
+    return rb_fail(
+        err, REVBIFPN_BAD_FILE,
+        "%s: metadata: \"preprocessing\" needs mean and std of %d channels, crop_pct in (0, 1] and "
+        "interpolation bicubic or bilinear",
+        path, channels);
+}

@@ -1,0 +1,16 @@
+/* The JSON parts of a weights file's metadata: class names and preprocessing. */
+#ifndef RB_IO_WEIGHTS_JSON_H
+#define RB_IO_WEIGHTS_JSON_H
+
+#include "io/weights.h"
+
+/* Texts are freed with rb_free. */
+revbifpn_status rb_classes_to_json(const rb_weights_info *info, char **text, rb_error *err) RB_CHECKED;
+revbifpn_status rb_classes_from_json(const char *path, const char *text, rb_weights_info *info,
+                                     rb_error *err) RB_CHECKED;
+revbifpn_status rb_preprocess_to_json(const rb_preprocess *p, int channels, char **text,
+                                      rb_error *err) RB_CHECKED;
+revbifpn_status rb_preprocess_from_json(const char *path, const char *text, int channels, rb_preprocess *p,
+                                        rb_error *err) RB_CHECKED;
+
+#endif

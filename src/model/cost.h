@@ -1,0 +1,14 @@
+/* Parameters and multiply-accumulates, layer by layer, for one picture. Two counts of MACs: bare
+ * (convolutions and linear layer), and by the rule of the published figures (spec 2.2): bare + one a conv
+ * bias output, 2 a norm output, 11 an upsampled value. */
+#ifndef RB_MODEL_COST_H
+#define RB_MODEL_COST_H
+
+#include "model/model.h"
+
+typedef void rb_cost_visitor(void *user, const revbifpn_layer *layer);
+/* Sizes must have passed rb_model_check_input. `visit` may be NULL. OUT_OF_MEMORY. */
+revbifpn_status rb_model_cost(const rb_model *model, int width, int height, rb_cost_visitor *visit,
+                              void *user, revbifpn_cost *total, rb_error *err) RB_CHECKED;
+
+#endif
