@@ -38,7 +38,7 @@ def case(seed, src, box, dst, name):
     x, y, w, h = box
     picture = noise(*src, seed).crop((x, y, x + w, y + h))
     data = picture.resize(dst, FILTERS[name]).tobytes()
-    # what Pillow before 12.3 makes of it: rows, then columns, whatever the sizes
+    # what Pillow 9.4 makes of it: rows, then columns, whatever the sizes
     rows_first = picture.resize((dst[0], h), FILTERS[name]).resize(dst, FILTERS[name]).tobytes()
     entry = {"seed": seed, "src": src, "box": box, "dst": dst, "filter": name, "fnv1a": fnv(data),
              "rows_first_fnv1a": fnv(rows_first)}

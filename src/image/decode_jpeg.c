@@ -107,10 +107,19 @@ static revbifpn_status status_of(int message) {
     return REVBIFPN_BAD_FILE;
 }
 
+static revbifpn_status refusal(reader *r) {
+    int message = r->guard.manager.msg_code;
+    if (r->status) return r->status;
+    if (message == JERR_IMAGE_TOO_BIG) { /* a side past libjpeg's own limit: name ours first */
+        revbifpn_status status = rb_decode_check_size(r->job, r->jpeg.image_width, r->jpeg.image_height);
+        if (status) return status;
+    }
+    return rb_decode_fail(r->job, status_of(message), r->guard.message);
+}
+
 revbifpn_status rb_decode_jpeg(rb_decode_job *job) {
     reader r = {.job = job};
-    if (!read_jpeg(&r) && !r.status)
-        r.status = rb_decode_fail(job, status_of(r.guard.manager.msg_code), r.guard.message);
+    if (!read_jpeg(&r)) r.status = refusal(&r);
     jpeg_destroy_decompress(&r.jpeg);
     return r.status;
 }

@@ -31,9 +31,9 @@ typedef struct rb_decode_info {
 typedef enum rb_filter {
     RB_FILTER_BILINEAR,
     RB_FILTER_BICUBIC,
-    /* Added to one of the above: rows always before columns, as Pillow up to 12.2 did. Without it the order
-     * is that of Pillow 13, columns first when h − H > 2(w − W) and H < h. The two differ by the rounding in
-     * between: ±1, mostly. */
+    /* Added to one of the above: rows always before columns, as Pillow 9.4 does (spec 4.1). Without it the
+     * order is that of Pillow 13: columns first when h - H > 2(w - W) and H < h. The two differ by the
+     * rounding in between, mostly by ±1. */
     RB_FILTER_ROWS_FIRST = 2
 } rb_filter;
 
