@@ -113,7 +113,8 @@ static void palette_row(const header *h, const uint8_t *src, uint8_t *dst) {
     unsigned mask = (1u << h->bits) - 1;
     for (size_t x = 0; x < (size_t)h->width; x++, dst += 3) {
         size_t bit = x * h->bits;
-        unsigned index = src[bit / 8] >> (8 - h->bits - bit % 8) & mask; /* leftmost pixel in the high bits */
+        unsigned index =
+            (unsigned)src[bit / 8] >> (8 - h->bits - bit % 8) & mask; /* leftmost pixel in the high bits */
         memcpy(dst, h->palette[index], 3);
     }
 }

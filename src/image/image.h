@@ -34,7 +34,9 @@ typedef enum rb_filter {
     /* Added to one of the above: rows always before columns, as Pillow 9.4 does (spec 4.1). Without it the
      * order is that of Pillow 13: columns first when h - H > 2(w - W) and H < h. The two differ by the
      * rounding in between, mostly by ±1. */
-    RB_FILTER_ROWS_FIRST = 2
+    RB_FILTER_ROWS_FIRST = 2,
+    /* Added: without vector instructions. For the test that both give the same bytes. */
+    RB_FILTER_PLAIN_CODE = 4
 } rb_filter;
 
 /* Zeroed image of that size; OUT_OF_MEMORY. */

@@ -118,6 +118,9 @@ static void vectors_of_pillow(void **state) {
         got = resized(&src, box, f | RB_FILTER_ROWS_FIRST, dw, dh);
         check_vector(index, rows_first, NULL, got, (size_t)dw * (size_t)dh * 3);
         free(got);
+        got = resized(&src, box, f | RB_FILTER_PLAIN_CODE, dw, dh);
+        check_vector(index, hash, hex, got, (size_t)dw * (size_t)dh * 3);
+        free(got);
         orders_differ += strcmp(hash, rows_first) != 0;
         rb_image_free(&src);
     }
