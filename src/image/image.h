@@ -28,7 +28,16 @@ typedef struct rb_decode_info {
     bool damaged;                    /* decoded, but part of the data was missing or wrong */
 } rb_decode_info;
 
-typedef enum rb_filter { RB_FILTER_BILINEAR, RB_FILTER_BICUBIC } rb_filter;
+typedef enum rb_filter {
+    RB_FILTER_BILINEAR,
+    RB_FILTER_BICUBIC,
+    /* Added to one of the above: rows always before columns, as Pillow 9.4 does (spec 4.1). Without it the
+     * order is that of Pillow 13: columns first when h - H > 2(w - W) and H < h. The two differ by the
+     * rounding in between, mostly by ±1. */
+    RB_FILTER_ROWS_FIRST = 2,
+    /* Added: without vector instructions. For the test that both give the same bytes. */
+    RB_FILTER_PLAIN_CODE = 4
+} rb_filter;
 
 /* Zeroed image of that size; OUT_OF_MEMORY. */
 revbifpn_status rb_image_alloc(rb_image *image, int width, int height, rb_error *err) RB_CHECKED;
