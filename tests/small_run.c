@@ -4,8 +4,7 @@
 #include "check.h"
 #include "model/config.h"
 
-small_run_options small_run_defaults(const char *name, int classes)
-{
+small_run_options small_run_defaults(const char *name, int classes) {
     small_run_options o = {.batch = 4, .side = 64, .threads = 2, .level = rb_cpu_detect()};
     rb_error err;
     CHECK_OK(rb_config_named(name, &o.config, &err), &err);
@@ -13,8 +12,7 @@ small_run_options small_run_defaults(const char *name, int classes)
     return o;
 }
 
-void small_run_open(small_run *r, const small_run_options *o)
-{
+void small_run_open(small_run *r, const small_run_options *o) {
     *r = (small_run){.image = {o->batch, o->side, o->side, o->config.input_channels}};
     CHECK_OK(rb_config_check(&o->config, &r->err), &r->err);
     CHECK_OK(rb_pool_open(&r->pool, o->threads, &r->err), &r->err);
@@ -34,8 +32,7 @@ void small_run_open(small_run *r, const small_run_options *o)
     r->labels = rb_alloc((size_t)o->batch * sizeof *r->labels);
 }
 
-void small_run_close(small_run *r)
-{
+void small_run_close(small_run *r) {
     rb_step_close(&r->step);
     rb_model_close(&r->model);
     rb_pool_close(&r->pool);
@@ -43,8 +40,7 @@ void small_run_close(small_run *r)
     rb_free(r->labels);
 }
 
-revbifpn_status small_run_step(small_run *r)
-{
+revbifpn_status small_run_step(small_run *r) {
     static const float mean[3] = {0.485f, 0.456f, 0.406f}, std[3] = {0.229f, 0.224f, 0.225f};
     rb_rng rng = rb_rng_open(1, RB_PURPOSE_TEST, r->done, 0);
     for (size_t i = 0; i < rb_elements(r->image); i++) r->pictures[i] = (uint8_t)rb_rng_u32(&rng);
@@ -60,13 +56,11 @@ revbifpn_status small_run_step(small_run *r)
     return REVBIFPN_OK;
 }
 
-void small_run_steps(small_run *r, int count)
-{
+void small_run_steps(small_run *r, int count) {
     for (int i = 0; i < count; i++) CHECK_OK(small_run_step(r), &r->err);
 }
 
-void small_run_assert_equal(const small_run *a, const small_run *b)
-{
+void small_run_assert_equal(const small_run *a, const small_run *b) {
     const rb_params *p = &a->model.params, *q = &b->model.params;
     assert_int_equal(p->trained, q->trained);
     assert_memory_equal(p->weight, q->weight, p->trained * sizeof(float));

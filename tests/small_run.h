@@ -1,4 +1,5 @@
-/* A short training run on random pictures, for the tests of exactness: opened with a configuration, stepped, compared. */
+/* A short training run on random pictures, for the tests of exactness: opened with a configuration, stepped,
+ * compared. */
 #ifndef RB_TESTS_SMALL_RUN_H
 #define RB_TESTS_SMALL_RUN_H
 

@@ -1,5 +1,5 @@
-/* Exactness of whole training runs (SLOW-TEST): reversible = stored, any thread count, any rerun, to the bit; the
- * picture comes back from the pyramid; nothing more is kept for more depth; the plan is the run. */
+/* Exactness of whole training runs (SLOW-TEST): reversible = stored, any thread count, any rerun, to the bit;
+ * the picture comes back from the pyramid; nothing more is kept for more depth; the plan is the run. */
 #include "check.h"
 
 #include <math.h>
@@ -9,8 +9,7 @@
 
 enum { STEPS = 20 };
 
-static void both_modes_agree(const small_run_options *options)
-{
+static void both_modes_agree(const small_run_options *options) {
     small_run reversible, stored;
     small_run_options o = *options;
     small_run_open(&reversible, &o);
@@ -25,15 +24,13 @@ static void both_modes_agree(const small_run_options *options)
     small_run_close(&stored);
 }
 
-static void reversible_equals_stored_s0(void **state)
-{
+static void reversible_equals_stored_s0(void **state) {
     (void)state;
     small_run_options o = small_run_defaults("s0", 10);
     both_modes_agree(&o);
 }
 
-static void reversible_equals_stored_s3_with_stochastic_depth_and_dropout(void **state)
-{
+static void reversible_equals_stored_s3_with_stochastic_depth_and_dropout(void **state) {
     (void)state;
     small_run_options o = small_run_defaults("s3", 10);
     assert_true(o.config.drop > 0 && o.config.drop_path > 0);
@@ -41,8 +38,7 @@ static void reversible_equals_stored_s3_with_stochastic_depth_and_dropout(void *
     both_modes_agree(&o);
 }
 
-static small_run_options deep(int extension_levels)
-{
+static small_run_options deep(int extension_levels) {
     small_run_options o = small_run_defaults("s0", 5);
     o.config.extension_levels = extension_levels;
     strcpy(o.config.name, "deep");
@@ -50,15 +46,13 @@ static small_run_options deep(int extension_levels)
     return o;
 }
 
-static void reversible_equals_stored_with_eight_extension_levels(void **state)
-{
+static void reversible_equals_stored_with_eight_extension_levels(void **state) {
     (void)state;
     small_run_options o = deep(8);
     both_modes_agree(&o);
 }
 
-static void threads_and_reruns_do_not_change_a_bit(void **state)
-{
+static void threads_and_reruns_do_not_change_a_bit(void **state) {
     (void)state;
     static const int threads[] = {1, 2, 3, 7, 2};
     small_run first, other;
@@ -76,9 +70,9 @@ static void threads_and_reruns_do_not_change_a_bit(void **state)
     small_run_close(&first);
 }
 
-/* The kept bytes of deeper networks: no map more, only statistics and pooled means, counted here one by one. */
-static size_t statistics_bytes(const rb_model *m, int batch)
-{
+/* The kept bytes of deeper networks: no map more, only statistics and pooled means, counted here one by one.
+ */
+static size_t statistics_bytes(const rb_model *m, int batch) {
     size_t bytes = 0;
     for (int i = 0; i < m->block_count; i++) {
         const rb_mbconv *b = &m->blocks[i];
@@ -90,8 +84,7 @@ static size_t statistics_bytes(const rb_model *m, int batch)
     return bytes;
 }
 
-static void depth_keeps_only_statistics(void **state)
-{
+static void depth_keeps_only_statistics(void **state) {
     (void)state;
     size_t rest[3], maps[3];
     static const int levels[3] = {2, 8, 32};
@@ -109,8 +102,7 @@ static void depth_keeps_only_statistics(void **state)
     assert_true(maps[0] == maps[1] && maps[1] == maps[2]);
 }
 
-static void plan_is_the_run_and_nothing_is_allocated_after(void **state)
-{
+static void plan_is_the_run_and_nothing_is_allocated_after(void **state) {
     (void)state;
     for (int stored = 0; stored < 2; stored++) {
         small_run r;
@@ -127,8 +119,7 @@ static void plan_is_the_run_and_nothing_is_allocated_after(void **state)
     }
 }
 
-static void picture_comes_back_from_the_pyramid(void **state)
-{
+static void picture_comes_back_from_the_pyramid(void **state) {
     (void)state;
     static const int levels[2] = {2, 24};
     for (int i = 0; i < 4; i++) {
@@ -153,8 +144,7 @@ static void picture_comes_back_from_the_pyramid(void **state)
     }
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reversible_equals_stored_s0),
         cmocka_unit_test(reversible_equals_stored_s3_with_stochastic_depth_and_dropout),

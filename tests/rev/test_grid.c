@@ -1,37 +1,33 @@
-/* The adaptive grid (DESIGN 4): a net whose states grow past the range repeats its step on a coarser grid with the same
- * final bits in both modes, on any thread count and from any starting state; non-finite values and an exhausted grid fail
- * the step, say where, and move nothing. */
+/* The adaptive grid (DESIGN 4): a net whose states grow past the range repeats its step on a coarser grid
+ * with the same final bits in both modes, on any thread count and from any starting state; non-finite values
+ * and an exhausted grid fail the step, say where, and move nothing. */
 #include "check.h"
 
 #include <math.h>
 
 #include "small_run.h"
 
-static small_run_options small(void)
-{
+static small_run_options small(void) {
     small_run_options o = small_run_defaults("s0", 5);
     o.config.extension_levels = 1;
     strcpy(o.config.name, "grid");
     return o;
 }
 
-static int find(const small_run *r, const char *name)
-{
+static int find(const small_run *r, const char *name) {
     int i = rb_params_find(&r->model.params, name);
     assert_true(i >= 0);
     return i;
 }
 
 /* Makes one coupling add large values: gamma of a last norm. */
-static void amplify(small_run *r, float gamma)
-{
+static void amplify(small_run *r, float gamma) {
     int i = find(r, "rev_stack.3.f.xform_0_1.project_conv.norm.weight");
     float *weight = rb_param_weight(&r->model.params, i);
     for (size_t k = 0; k < r->model.params.list[i].count; k++) weight[k] = gamma;
 }
 
-static void growing_states_lower_the_grid_with_the_same_bits(void **state)
-{
+static void growing_states_lower_the_grid_with_the_same_bits(void **state) {
     (void)state;
     small_run first, other;
     small_run_options o = small();
@@ -52,8 +48,10 @@ static void growing_states_lower_the_grid_with_the_same_bits(void **state)
     /* as a resumed run would: another executor goes on from the saved weights, momenta and k */
     small_run_open(&other, &o);
     memcpy(other.model.params.weight, first.model.params.weight, first.model.params.trained * sizeof(float));
-    memcpy(other.model.params.statistics, first.model.params.statistics, first.model.params.running * sizeof(float));
-    memcpy(other.model.params.counter, first.model.params.counter, first.model.params.counters * sizeof(int64_t));
+    memcpy(other.model.params.statistics, first.model.params.statistics,
+           first.model.params.running * sizeof(float));
+    memcpy(other.model.params.counter, first.model.params.counter,
+           first.model.params.counters * sizeof(int64_t));
     memcpy(other.step.momentum, first.step.momentum, first.model.params.trained * sizeof(float));
     other.step.k = first.step.k;
     other.done = first.done;
@@ -65,8 +63,7 @@ static void growing_states_lower_the_grid_with_the_same_bits(void **state)
 }
 
 /* States between half of the range and the range: nothing is repeated, k falls after the step. */
-static void half_of_the_range_lowers_the_grid_afterwards(void **state)
-{
+static void half_of_the_range_lowers_the_grid_afterwards(void **state) {
     (void)state;
     small_run r;
     small_run_options o = small();
@@ -83,22 +80,19 @@ typedef struct snapshot {
     int k;
 } snapshot;
 
-static float *copy(const float *from, size_t count)
-{
+static float *copy(const float *from, size_t count) {
     float *to = rb_alloc(count * sizeof *to);
     memcpy(to, from, count * sizeof *to);
     return to;
 }
 
-static snapshot take(const small_run *r)
-{
+static snapshot take(const small_run *r) {
     const rb_params *p = &r->model.params;
-    return (snapshot){copy(p->weight, p->trained), copy(p->statistics, p->running), copy(r->step.momentum, p->trained),
-                      p->counter[0], r->step.k};
+    return (snapshot){copy(p->weight, p->trained), copy(p->statistics, p->running),
+                      copy(r->step.momentum, p->trained), p->counter[0], r->step.k};
 }
 
-static void assert_nothing_moved(const small_run *r, snapshot *s)
-{
+static void assert_nothing_moved(const small_run *r, snapshot *s) {
     const rb_params *p = &r->model.params;
     assert_memory_equal(p->weight, s->weight, p->trained * sizeof(float));
     assert_memory_equal(p->statistics, s->statistics, p->running * sizeof(float));
@@ -110,8 +104,7 @@ static void assert_nothing_moved(const small_run *r, snapshot *s)
     rb_free(s->momentum);
 }
 
-static void fails_saying(small_run *r, const char *operation, const char *value)
-{
+static void fails_saying(small_run *r, const char *operation, const char *value) {
     snapshot before = take(r);
     assert_int_equal(small_run_step(r), REVBIFPN_NOT_FINITE);
     if (!strstr(r->err.text, operation) || !strstr(r->err.text, value))
@@ -119,8 +112,7 @@ static void fails_saying(small_run *r, const char *operation, const char *value)
     assert_nothing_moved(r, &before);
 }
 
-static void failed_steps_name_the_place_and_move_nothing(void **state)
-{
+static void failed_steps_name_the_place_and_move_nothing(void **state) {
     (void)state;
     small_run r;
     small_run_options o = small();
@@ -142,8 +134,7 @@ static void failed_steps_name_the_place_and_move_nothing(void **state)
 }
 
 /* Inference repeats a batch on a coarser grid where it must, and changes nothing. */
-static void inference_lowers_only_for_itself(void **state)
-{
+static void inference_lowers_only_for_itself(void **state) {
     (void)state;
     small_run r;
     small_run_options o = small();
@@ -158,8 +149,7 @@ static void inference_lowers_only_for_itself(void **state)
     small_run_close(&r);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(growing_states_lower_the_grid_with_the_same_bits),
         cmocka_unit_test(half_of_the_range_lowers_the_grid_afterwards),
