@@ -1,6 +1,4 @@
 /* Pictures and the synthetic set. */
-#include <limits.h>
-
 #include "api/context.h"
 #include "data/synth.h"
 #include "image/image.h"
@@ -23,4 +21,38 @@ revbifpn_status revbifpn_image_write_png(revbifpn *ctx, const char *path, const 
 void revbifpn_image_free(revbifpn_image *image) {
     rb_free(image->pixels);
     *image = (revbifpn_image){0};
+}
+
+revbifpn_synth_options revbifpn_default_synth(void)
+{
+    return (revbifpn_synth_options){.struct_size = sizeof(revbifpn_synth_options),
+                                    .train_images = 600,
+                                    .val_images = 150,
+                                    .classes = 6,
+                                    .side = 64};
+}
+
+typedef struct synth_progress {
+    void (*call)(void *user, int done, int all);
+    void *user;
+} synth_progress;
+
+static int report_synth(void *arg, int done, int all)
+{
+    const synth_progress *p = arg;
+    if (p->call) p->call(p->user, done, all);
+    return 0;
+}
+
+revbifpn_status revbifpn_synth(revbifpn *ctx, const revbifpn_synth_options *o,
+                               void (*progress)(void *user, int done, int all), void *user)
+{
+    if (!o->folder) return rb_fail(&ctx->error, REVBIFPN_BAD_ARGUMENT, "synth: no folder named");
+    rb_synth_options options = {.images_train = o->train_images,
+                                .images_val = o->val_images,
+                                .classes = o->classes,
+                                .side = o->side,
+                                .seed = o->seed};
+    synth_progress report = {progress, user};
+    return rb_synth_classify(o->folder, &options, report_synth, &report, &ctx->error);
 }

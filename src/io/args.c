@@ -1,0 +1,120 @@
+#include "io/args.h"
+
+#include <jansson.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "io/config.h"
+
+typedef enum kind { INT, REAL, U64, STRING } kind;
+typedef struct field {
+    const char *key;
+    kind kind;
+    size_t offset;
+} field;
+
+#define FIELD(name, kind) {#name, kind, offsetof(revbifpn_train_config, name)}
+static const field fields[] = {
+    FIELD(data, STRING),         FIELD(epochs, INT),          FIELD(batch, INT),
+    FIELD(warmup_epochs, INT),   FIELD(checkpoint_steps, INT), FIELD(lr, REAL),
+    FIELD(momentum, REAL),       FIELD(weight_decay, REAL),   FIELD(smoothing, REAL),
+    FIELD(scale_min, REAL),      FIELD(scale_max, REAL),      FIELD(ratio_min, REAL),
+    FIELD(ratio_max, REAL),      FIELD(hflip, REAL),          FIELD(crop_pct, REAL),
+    FIELD(val_fraction, REAL),   FIELD(interpolation, STRING), FIELD(seed, U64),
+    FIELD(max_pixels, U64),      FIELD(max_memory, U64),      FIELD(workers, INT),
+    FIELD(max_bad, INT),         FIELD(apply_exif, INT),      FIELD(bn_update_double, INT),
+    FIELD(activations, INT),
+};
+enum { FIELDS = sizeof fields / sizeof *fields };
+
+static const void *at(const revbifpn_train_config *args, const field *f) { return (const char *)args + f->offset; }
+
+static json_t *value_of(const revbifpn_train_config *args, const field *f)
+{
+    if (f->kind == INT) return json_integer(*(const int *)at(args, f));
+    if (f->kind == REAL) return json_real(*(const double *)at(args, f));
+    if (f->kind == STRING) return json_string(*(const char *const *)at(args, f));
+    return json_sprintf("%llu", (unsigned long long)*(const uint64_t *)at(args, f)); /* JSON numbers end at 2^53 */
+}
+
+revbifpn_status rb_args_to_json(const revbifpn_train_config *args, char **text, rb_error *err)
+{
+    revbifpn_status status;
+    char *config = NULL, *dumped = NULL;
+    json_t *root = json_object();
+    TRY(rb_config_to_json(&args->model, &config, err));
+    json_object_set_new(root, "model", json_loads(config, 0, NULL));
+    for (int i = 0; i < FIELDS; i++)
+        if (json_object_set_new(root, fields[i].key, value_of(args, &fields[i]))) {
+            status = rb_fail(err, REVBIFPN_BAD_ARGUMENT, "%s: not valid UTF-8", fields[i].key);
+            goto fail;
+        }
+    dumped = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
+    *text = dumped ? rb_alloc(strlen(dumped) + 2) : NULL;
+    if (*text)
+        strcat(strcpy(*text, dumped), "\n");
+    else
+        status = rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "out of memory for args.json");
+fail:
+    free(dumped);
+    rb_free(config);
+    json_decref(root);
+    return status;
+}
+
+static bool read_field(const json_t *value, const field *f, revbifpn_train_config *args, char **strings)
+{
+    char *target = (char *)args + f->offset, *end;
+    const char *text = json_string_value(value);
+    if (f->kind == INT && json_is_integer(value) && json_integer_value(value) == (int)json_integer_value(value))
+        return *(int *)(void *)target = (int)json_integer_value(value), true;
+    if (f->kind == REAL && json_is_number(value)) return *(double *)(void *)target = json_number_value(value), true;
+    if (f->kind == U64 && text) {
+        *(uint64_t *)(void *)target = strtoull(text, &end, 10);
+        return end != text && !*end;
+    }
+    if (f->kind != STRING || !text) return false;
+    *(const char **)(void *)target = strcpy(*strings, text);
+    *strings += strlen(text) + 1;
+    return true;
+}
+
+static revbifpn_status read_model(const char *path, const json_t *root, revbifpn_train_config *args, rb_error *err)
+{
+    char *config = json_dumps(json_object_get(root, "model"), 0);
+    if (!config) return rb_fail(err, REVBIFPN_BAD_FILE, "%s: no \"model\"", path);
+    revbifpn_status status = rb_config_from_json(path, config, strlen(config), &args->model, err);
+    free(config);
+    return status;
+}
+
+revbifpn_status rb_args_from_json(const char *path, const char *text, size_t size, revbifpn_train_config *args,
+                                  char **strings, rb_error *err)
+{
+    revbifpn_status status = REVBIFPN_OK;
+    json_error_t problem;
+    json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &problem);
+    char *next = *strings = rb_alloc(size + 1); /* no string is longer than its text */
+    *args = (revbifpn_train_config){.struct_size = sizeof *args};
+    if (!json_is_object(root) || !next) {
+        status = rb_fail(err, REVBIFPN_BAD_FILE, "%s:%d: %s", path, root ? 1 : problem.line,
+                         root ? "not a JSON object" : problem.text);
+        goto fail;
+    }
+    for (int i = 0; i < FIELDS; i++)
+        if (!read_field(json_object_get(root, fields[i].key), &fields[i], args, &next)) {
+            status = rb_fail(err, REVBIFPN_BAD_FILE, "%s: \"%s\" is missing or of the wrong type", path, fields[i].key);
+            goto fail;
+        }
+    TRY(read_model(path, root, args, err));
+    if (json_object_size(root) != FIELDS + 1)
+        status = rb_fail(err, REVBIFPN_BAD_FILE, "%s: has keys that this version does not know", path);
+fail:
+    json_decref(root);
+    if (status == REVBIFPN_OK) return status;
+    rb_free(*strings);
+    *strings = NULL;
+    return status;
+}
