@@ -6,15 +6,17 @@
 #include <jansson.h>
 
 #include "base/memory.h"
+#include "base/rng.h"
 #include "image/image.h"
 
 /* Resizes `src` into a buffer of exactly the right size, with exactly the scratch that is asked for. */
 static uint8_t *resized(const rb_image *src, const int box[4], rb_filter filter, int width, int height) {
     uint8_t *dst = malloc((size_t)width * (size_t)height * 3);
-    void *scratch = rb_alloc(rb_image_resize_scratch(box[2], box[3], width, height, filter));
+    rb_resize r = rb_resize_whole(box[0], box[1], box[2], box[3], width, height, filter);
+    void *scratch = rb_alloc(rb_resize_scratch(&r));
     assert_non_null(dst);
     assert_non_null(scratch);
-    rb_image_resize(src, box[0], box[1], box[2], box[3], filter, width, height, dst, scratch);
+    rb_resize_run(&r, src, dst, scratch);
     rb_free(scratch);
     return dst;
 }
@@ -129,6 +131,37 @@ static void vectors_of_pillow(void **state) {
     json_decref(root);
 }
 
+/* A part of a resize equals the same part of the whole. */
+static void parts_equal_the_whole(void **state) {
+    (void)state;
+    rb_image src = noise(60, 50, 5);
+    for (uint64_t i = 0; i < 300; i++) {
+        rb_rng rng = rb_rng_open(1, RB_PURPOSE_TEST, i, 0);
+        int box[4] = {2, 1, 1 + (int)rb_rng_below(&rng, 57), 1 + (int)rb_rng_below(&rng, 48)};
+        int width = i % 7 ? 1 + (int)rb_rng_below(&rng, 90) : box[2];
+        int height = i % 5 ? 1 + (int)rb_rng_below(&rng, 90) : box[3];
+        rb_filter filter = i % 2 ? RB_FILTER_BICUBIC : RB_FILTER_BILINEAR;
+        uint8_t *whole = resized(&src, box, filter, width, height);
+        rb_resize r = rb_resize_whole(box[0], box[1], box[2], box[3], width, height, filter);
+        r.left = (int)rb_rng_below(&rng, (uint32_t)width);
+        r.top = (int)rb_rng_below(&rng, (uint32_t)height);
+        r.part_width = 1 + (int)rb_rng_below(&rng, (uint32_t)(width - r.left));
+        r.part_height = 1 + (int)rb_rng_below(&rng, (uint32_t)(height - r.top));
+        uint8_t *part = malloc((size_t)r.part_width * (size_t)r.part_height * 3);
+        void *scratch = rb_alloc(rb_resize_scratch(&r));
+        assert_true(part && scratch);
+        rb_resize_run(&r, &src, part, scratch);
+        for (int y = 0; y < r.part_height; y++)
+            assert_memory_equal(part + (size_t)y * (size_t)r.part_width * 3,
+                                whole + ((size_t)(r.top + y) * (size_t)width + (size_t)r.left) * 3,
+                                (size_t)r.part_width * 3);
+        rb_free(scratch);
+        free(part);
+        free(whole);
+    }
+    rb_image_free(&src);
+}
+
 static void short_side_as_torchvision(void **state) {
     (void)state;
     static const int cases[][5] = {/* width, height, side → width, height; trunc(side·long/short) */
@@ -204,6 +237,7 @@ int main(void) {
         cmocka_unit_test(golden_row),
         cmocka_unit_test(golden_image),
         cmocka_unit_test(vectors_of_pillow),
+        cmocka_unit_test(parts_equal_the_whole),
         cmocka_unit_test(short_side_as_torchvision),
         cmocka_unit_test(center_crop_as_torchvision),
         cmocka_unit_test(flip_mirrors_rows),
