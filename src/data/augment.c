@@ -4,9 +4,6 @@
 
 #include "base/memory.h"
 
-/* A picture a million times as long as wide would need more tables than pixels. */
-static const size_t max_scratch = (size_t)1 << 30;
-
 rb_train_transform rb_train_transform_default(int width, int height) {
     return (rb_train_transform){.width = width,
                                 .height = height,
@@ -91,9 +88,6 @@ void rb_scratch_free(rb_scratch *scratch) {
 static revbifpn_status resize(const rb_resize *r, const rb_image *image, uint8_t *dst, rb_scratch *scratch,
                               rb_error *err) {
     size_t size = rb_resize_scratch(r);
-    if (size > max_scratch)
-        return rb_fail(err, REVBIFPN_BAD_FILE, "%d x %d pixels are too long to resize", image->width,
-                       image->height);
     if (size > scratch->size) {
         rb_scratch_free(scratch);
         scratch->bytes = rb_alloc(size);

@@ -49,8 +49,7 @@ typedef struct rb_scratch {
 
 void rb_scratch_free(rb_scratch *scratch);
 
-/* dst: t->height,t->width,3. BAD_FILE when the picture is too long for its resize (more than 1 GiB of
- * tables), OUT_OF_MEMORY. */
+/* dst: t->height,t->width,3. OUT_OF_MEMORY. */
 revbifpn_status rb_train_transform_apply(const rb_train_transform *t, const rb_train_draw *draw,
                                          const rb_image *image, uint8_t *dst, rb_scratch *scratch,
                                          rb_error *err) RB_CHECKED;
@@ -66,7 +65,7 @@ typedef struct rb_eval_transform {
 } rb_eval_transform;
 
 revbifpn_status rb_eval_transform_check(const rb_eval_transform *t, rb_error *err) RB_CHECKED;
-/* dst: t->height,t->width,3. Errors as above. */
+/* dst: t->height,t->width,3. BAD_FILE when the resized picture would have a side past 2^31; OUT_OF_MEMORY. */
 revbifpn_status rb_eval_transform_apply(const rb_eval_transform *t, const rb_image *image, uint8_t *dst,
                                         rb_scratch *scratch, rb_error *err) RB_CHECKED;
 
