@@ -33,10 +33,16 @@ static void spoil(int i) {
     CHECK_OK(rb_file_replace(samples[i].path, "not a picture", 13, &err), &err);
 }
 
+/* Puts the first half of a JPEG in the picture's place: damaged, but readable. */
 static void truncate_picture(int i) {
     unsigned char *bytes;
     size_t size;
     rb_error err;
+    rb_image image;
+    CHECK_OK(rb_image_alloc(&image, 64, 64, &err), &err);
+    for (int p = 0; p < 64 * 64 * 3; p++) image.pixels[p] = (uint8_t)(p * p >> 3);
+    CHECK_OK(rb_image_write_jpeg(samples[i].path, &image, 95, &err), &err);
+    rb_image_free(&image);
     CHECK_OK(rb_file_read(samples[i].path, 1 << 20, &bytes, &size, &err), &err);
     CHECK_OK(rb_file_replace(samples[i].path, bytes, size / 2, &err), &err);
     rb_free(bytes);
