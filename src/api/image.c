@@ -23,8 +23,7 @@ void revbifpn_image_free(revbifpn_image *image) {
     *image = (revbifpn_image){0};
 }
 
-revbifpn_synth_options revbifpn_default_synth(void)
-{
+revbifpn_synth_options revbifpn_default_synth(void) {
     return (revbifpn_synth_options){.struct_size = sizeof(revbifpn_synth_options),
                                     .train_images = 600,
                                     .val_images = 150,
@@ -37,16 +36,14 @@ typedef struct synth_progress {
     void *user;
 } synth_progress;
 
-static int report_synth(void *arg, int done, int all)
-{
+static int report_synth(void *arg, int done, int all) {
     const synth_progress *p = arg;
     if (p->call) p->call(p->user, done, all);
     return 0;
 }
 
 revbifpn_status revbifpn_synth(revbifpn *ctx, const revbifpn_synth_options *o,
-                               void (*progress)(void *user, int done, int all), void *user)
-{
+                               void (*progress)(void *user, int done, int all), void *user) {
     if (!o->folder) return rb_fail(&ctx->error, REVBIFPN_BAD_ARGUMENT, "synth: no folder named");
     rb_synth_options options = {.images_train = o->train_images,
                                 .images_val = o->val_images,

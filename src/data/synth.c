@@ -93,12 +93,11 @@ static void make_heart(shape *s) {
 static const struct {
     const char *name;
     void (*make)(shape *s);
-} classes[RB_SYNTH_MAX_CLASSES] = {/* easily told apart first */
-                                   {"circle", make_circle},     {"square", make_square},
-                                   {"triangle", make_triangle}, {"star", make_star},
-                                   {"cross", make_cross},       {"ring", make_ring},
-                                   {"diamond", make_diamond},   {"heart", make_heart},
-                                   {"arrow", make_arrow},       {"hexagon", make_hexagon}};
+} classes[RB_SYNTH_MAX_CLASSES] = {
+    /* easily told apart first */
+    {"ring", make_ring},     {"cross", make_cross},     {"triangle", make_triangle}, {"square", make_square},
+    {"star", make_star},     {"diamond", make_diamond}, {"arrow", make_arrow},       {"heart", make_heart},
+    {"circle", make_circle}, {"hexagon", make_hexagon}};
 
 const char *rb_synth_class_name(int class_index) { return classes[class_index].name; }
 
@@ -127,7 +126,7 @@ static rb_color shape_color(rb_rng *rng, rb_color from, rb_color to) {
     rb_color best = {0};
     double most = -1;
     for (int i = 0; i < 32 && most < 110; i++) {
-        rb_color c = any_color(rng, 0, 255);
+        rb_color c = any_color(rng, 120, 255);
         double least = fmin(contrast(c, from), contrast(c, to));
         if (least <= most) continue;
         most = least;
@@ -147,7 +146,7 @@ static void draw_clutter(rb_image *image, rb_rng *rng, int lines, int blots) {
         b.x = a.x + length * cos(angle);
         b.y = a.y + length * sin(angle);
         double thickness = between(rng, 0.008, 0.02) * side;
-        rb_draw_line(image, a, b, thickness, any_color(rng, 0, 255), 0.7);
+        rb_draw_line(image, a, b, thickness, any_color(rng, 0, 130), 0.7);
     }
     for (int i = 0; i < blots; i++) {
         rb_point points[9];
@@ -159,15 +158,16 @@ static void draw_clutter(rb_image *image, rb_rng *rng, int lines, int blots) {
             points[k] =
                 (rb_point){x + reach * cos(2 * PI * k / length), y + reach * sin(2 * PI * k / length)};
         }
-        rb_draw_path(image, points, &length, 1, any_color(rng, 0, 255), 0.8);
+        rb_draw_path(image, points, &length, 1, any_color(rng, 0, 130), 0.8);
     }
 }
 
 static void draw_shape(rb_image *image, rb_rng *rng, int class_index, rb_color color) {
     shape s = {.contours = 0};
     classes[class_index].make(&s);
-    double radius = image->width * between(rng, 0.18, 0.34), turn = between(rng, -25, 25) * PI / 180;
-    double x = between(rng, radius, image->width - radius), y = between(rng, radius, image->height - radius);
+    double radius = image->width * between(rng, 0.26, 0.37), turn = between(rng, -20, 20) * PI / 180;
+    double near = radius + 0.06 * image->width, far = image->width - near; /* a centre crop must not cut it */
+    double x = between(rng, near, far), y = between(rng, near, far);
     double c = radius * cos(turn), n = radius * sin(turn);
     for (int i = 0; i < s.lengths[0] + s.lengths[1]; i++) {
         rb_point p = s.points[i];
@@ -186,7 +186,7 @@ static void add_noise(rb_image *image, rb_rng *rng, double strength) {
 
 void rb_synth_draw(rb_image *image, int class_index, uint64_t seed, uint64_t index) {
     rb_rng rng = rb_rng_open(seed, RB_PURPOSE_SYNTH, index, 0);
-    rb_color from = any_color(&rng, 20, 235), shift = any_color(&rng, -50, 50);
+    rb_color from = any_color(&rng, 10, 90), shift = any_color(&rng, -30, 30);
     rb_color to = {from.r + shift.r, from.g + shift.g, from.b + shift.b};
     rb_draw_gradient(image, from, to, between(&rng, 0, 2 * PI));
     int lines = 3 + (int)rb_rng_below(&rng, 5), blots = 4 + (int)rb_rng_below(&rng, 6);

@@ -28,7 +28,16 @@ typedef struct rb_decode_info {
     bool damaged;                    /* decoded, but part of the data was missing or wrong */
 } rb_decode_info;
 
-typedef enum rb_filter { RB_FILTER_BILINEAR, RB_FILTER_BICUBIC } rb_filter;
+typedef enum rb_filter {
+    RB_FILTER_BILINEAR,
+    RB_FILTER_BICUBIC,
+    /* Added to one of the above: rows always before columns, as Pillow 9.4 does (spec 4.1). Without it the
+     * order is that of Pillow 13: columns first when h - H > 2(w - W) and H < h. The two differ by the
+     * rounding in between, mostly by ±1. */
+    RB_FILTER_ROWS_FIRST = 2,
+    /* Added: without vector instructions. For the test that both give the same bytes. */
+    RB_FILTER_PLAIN_CODE = 4
+} rb_filter;
 
 /* Zeroed image of that size; OUT_OF_MEMORY. */
 revbifpn_status rb_image_alloc(rb_image *image, int width, int height, rb_error *err) RB_CHECKED;
@@ -44,14 +53,22 @@ revbifpn_status rb_image_decode(const char *name, const uint8_t *bytes, size_t s
 revbifpn_status rb_image_read(const char *path, const rb_decode_options *options, rb_image *image,
                               rb_decode_info *info, rb_error *err) RB_CHECKED;
 
-/* Bytes of scratch that rb_image_resize needs for these sizes. */
-size_t rb_image_resize_scratch(int src_width, int src_height, int dst_width, int dst_height,
-                               rb_filter filter);
-/* Resizes the box (x, y, w, h) of `src`, cut out first as torchvision's resized_crop does, to dst_width ×
- * dst_height: dst is dst_height,dst_width,3. `scratch` has rb_image_resize_scratch(w, h, dst_width,
- * dst_height, filter) bytes. */
-void rb_image_resize(const rb_image *src, int x, int y, int w, int h, rb_filter filter, int dst_width,
-                     int dst_height, uint8_t *dst, void *scratch);
+/* A resize: the box (x, y, w, h) of the source, cut out first as torchvision's resized_crop does, to width ×
+ * height; of the result only the part_width × part_height pixels at (left, top) are made, exactly as in the
+ * whole. */
+typedef struct rb_resize {
+    int x, y, w, h;
+    int width, height;
+    int left, top, part_width, part_height;
+    rb_filter filter;
+} rb_resize;
+
+/* A resize whose whole result is wanted. */
+rb_resize rb_resize_whole(int x, int y, int w, int h, int width, int height, rb_filter filter);
+/* Bytes of scratch that rb_resize_run needs; SIZE_MAX when there are too many to count. */
+size_t rb_resize_scratch(const rb_resize *r);
+/* dst: part_height,part_width,3. `scratch` has rb_resize_scratch(r) bytes, aligned as rb_alloc does. */
+void rb_resize_run(const rb_resize *r, const rb_image *src, uint8_t *dst, void *scratch);
 /* torchvision's centre crop of `src` into dst (height,width,3), padded with zeros where `src` is smaller
  * (spec 4.6). */
 void rb_image_center_crop(const rb_image *src, int width, int height, uint8_t *dst);

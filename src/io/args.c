@@ -15,32 +15,34 @@ typedef struct field {
     size_t offset;
 } field;
 
-#define FIELD(name, kind) {#name, kind, offsetof(revbifpn_train_config, name)}
+#define FIELD(name, kind)                                                                                    \
+    { #name, kind, offsetof(revbifpn_train_config, name) }
 static const field fields[] = {
-    FIELD(data, STRING),         FIELD(epochs, INT),          FIELD(batch, INT),
-    FIELD(warmup_epochs, INT),   FIELD(checkpoint_steps, INT), FIELD(lr, REAL),
-    FIELD(momentum, REAL),       FIELD(weight_decay, REAL),   FIELD(smoothing, REAL),
-    FIELD(scale_min, REAL),      FIELD(scale_max, REAL),      FIELD(ratio_min, REAL),
-    FIELD(ratio_max, REAL),      FIELD(hflip, REAL),          FIELD(crop_pct, REAL),
-    FIELD(val_fraction, REAL),   FIELD(interpolation, STRING), FIELD(seed, U64),
-    FIELD(max_pixels, U64),      FIELD(max_memory, U64),      FIELD(workers, INT),
-    FIELD(max_bad, INT),         FIELD(apply_exif, INT),      FIELD(bn_update_double, INT),
+    FIELD(data, STRING),       FIELD(epochs, INT),           FIELD(batch, INT),
+    FIELD(warmup_epochs, INT), FIELD(checkpoint_steps, INT), FIELD(lr, REAL),
+    FIELD(momentum, REAL),     FIELD(weight_decay, REAL),    FIELD(smoothing, REAL),
+    FIELD(scale_min, REAL),    FIELD(scale_max, REAL),       FIELD(ratio_min, REAL),
+    FIELD(ratio_max, REAL),    FIELD(hflip, REAL),           FIELD(crop_pct, REAL),
+    FIELD(val_fraction, REAL), FIELD(interpolation, STRING), FIELD(seed, U64),
+    FIELD(max_pixels, U64),    FIELD(max_memory, U64),       FIELD(workers, INT),
+    FIELD(max_bad, INT),       FIELD(apply_exif, INT),       FIELD(bn_update_double, INT),
     FIELD(activations, INT),
 };
 enum { FIELDS = sizeof fields / sizeof *fields };
 
-static const void *at(const revbifpn_train_config *args, const field *f) { return (const char *)args + f->offset; }
+static const void *at(const revbifpn_train_config *args, const field *f) {
+    return (const char *)args + f->offset;
+}
 
-static json_t *value_of(const revbifpn_train_config *args, const field *f)
-{
+static json_t *value_of(const revbifpn_train_config *args, const field *f) {
     if (f->kind == INT) return json_integer(*(const int *)at(args, f));
     if (f->kind == REAL) return json_real(*(const double *)at(args, f));
     if (f->kind == STRING) return json_string(*(const char *const *)at(args, f));
-    return json_sprintf("%llu", (unsigned long long)*(const uint64_t *)at(args, f)); /* JSON numbers end at 2^53 */
+    return json_sprintf("%llu",
+                        (unsigned long long)*(const uint64_t *)at(args, f)); /* JSON numbers end at 2^53 */
 }
 
-revbifpn_status rb_args_to_json(const revbifpn_train_config *args, char **text, rb_error *err)
-{
+revbifpn_status rb_args_to_json(const revbifpn_train_config *args, char **text, rb_error *err) {
     revbifpn_status status;
     char *config = NULL, *dumped = NULL;
     json_t *root = json_object();
@@ -64,13 +66,14 @@ fail:
     return status;
 }
 
-static bool read_field(const json_t *value, const field *f, revbifpn_train_config *args, char **strings)
-{
+static bool read_field(const json_t *value, const field *f, revbifpn_train_config *args, char **strings) {
     char *target = (char *)args + f->offset, *end;
     const char *text = json_string_value(value);
-    if (f->kind == INT && json_is_integer(value) && json_integer_value(value) == (int)json_integer_value(value))
+    if (f->kind == INT && json_is_integer(value) &&
+        json_integer_value(value) == (int)json_integer_value(value))
         return *(int *)(void *)target = (int)json_integer_value(value), true;
-    if (f->kind == REAL && json_is_number(value)) return *(double *)(void *)target = json_number_value(value), true;
+    if (f->kind == REAL && json_is_number(value))
+        return *(double *)(void *)target = json_number_value(value), true;
     if (f->kind == U64 && text) {
         *(uint64_t *)(void *)target = strtoull(text, &end, 10);
         return end != text && !*end;
@@ -81,8 +84,8 @@ static bool read_field(const json_t *value, const field *f, revbifpn_train_confi
     return true;
 }
 
-static revbifpn_status read_model(const char *path, const json_t *root, revbifpn_train_config *args, rb_error *err)
-{
+static revbifpn_status read_model(const char *path, const json_t *root, revbifpn_train_config *args,
+                                  rb_error *err) {
     char *config = json_dumps(json_object_get(root, "model"), 0);
     if (!config) return rb_fail(err, REVBIFPN_BAD_FILE, "%s: no \"model\"", path);
     revbifpn_status status = rb_config_from_json(path, config, strlen(config), &args->model, err);
@@ -90,9 +93,8 @@ static revbifpn_status read_model(const char *path, const json_t *root, revbifpn
     return status;
 }
 
-revbifpn_status rb_args_from_json(const char *path, const char *text, size_t size, revbifpn_train_config *args,
-                                  char **strings, rb_error *err)
-{
+revbifpn_status rb_args_from_json(const char *path, const char *text, size_t size,
+                                  revbifpn_train_config *args, char **strings, rb_error *err) {
     revbifpn_status status = REVBIFPN_OK;
     json_error_t problem;
     json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &problem);
@@ -105,7 +107,8 @@ revbifpn_status rb_args_from_json(const char *path, const char *text, size_t siz
     }
     for (int i = 0; i < FIELDS; i++)
         if (!read_field(json_object_get(root, fields[i].key), &fields[i], args, &next)) {
-            status = rb_fail(err, REVBIFPN_BAD_FILE, "%s: \"%s\" is missing or of the wrong type", path, fields[i].key);
+            status = rb_fail(err, REVBIFPN_BAD_FILE, "%s: \"%s\" is missing or of the wrong type", path,
+                             fields[i].key);
             goto fail;
         }
     TRY(read_model(path, root, args, err));

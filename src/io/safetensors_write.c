@@ -163,8 +163,11 @@ revbifpn_status rb_tensor_file_write(const char *path, const rb_tensor_source *t
     put_header(&out, tensors, count, metadata, metadata_count);
     for (size_t i = 0; i < padding; i++) put(&out, " ", 1);
     TRY(out.status);
-    for (int i = 0; i < count; i++)
-        TRY(rb_file_write(&writer, tensors[i].data, source_bytes(&tensors[i]), err));
+    for (int i = 0; i < count; i++) {
+        size_t bytes = source_bytes(&tensors[i]);
+        if (bytes)
+            TRY(rb_file_write(&writer, tensors[i].data, bytes, err)); /* an empty one may have no data */
+    }
     return rb_file_commit(&writer, err);
 fail:
     rb_file_abandon(&writer);

@@ -11,14 +11,12 @@
 static const char HEADER[] = "epoch,lr,train_loss,val_loss,top1,top5,grid\n";
 enum { TEXT_LIMIT = 64 << 20 };
 
-const char *rb_run_file(const rb_run_folder *run, const char *name, char path[4096])
-{
+const char *rb_run_file(const rb_run_folder *run, const char *name, char path[4096]) {
     snprintf(path, 4096, "%s/%s", run->path, name);
     return path;
 }
 
-static revbifpn_status set_path(rb_run_folder *run, const char *path, rb_error *err)
-{
+static revbifpn_status set_path(rb_run_folder *run, const char *path, rb_error *err) {
     *run = (rb_run_folder){0};
     if (!*path || strlen(path) >= sizeof run->path)
         return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "'%.64s': not a usable name for a run folder", path);
@@ -26,14 +24,15 @@ static revbifpn_status set_path(rb_run_folder *run, const char *path, rb_error *
     return REVBIFPN_OK;
 }
 
-revbifpn_status rb_run_create(rb_run_folder *run, const char *path, const revbifpn_train_config *args, rb_error *err)
-{
+revbifpn_status rb_run_create(rb_run_folder *run, const char *path, const revbifpn_train_config *args,
+                              rb_error *err) {
     revbifpn_status status;
     char file[4096], *json = NULL;
     TRY(set_path(run, path, err));
     rb_run_file(run, "args.json", file);
     if (!access(file, F_OK))
-        return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "%s holds a run already: --resume it, or choose another --out", path);
+        return rb_fail(err, REVBIFPN_BAD_ARGUMENT,
+                       "%s holds a run already: --resume it, or choose another --out", path);
     TRY(rb_args_to_json(args, &json, err));
     TRY(rb_folder_make(rb_run_file(run, "weights", file), err));
     TRY(rb_file_replace(rb_run_file(run, "args.json", file), json, strlen(json), err));
@@ -43,16 +42,16 @@ fail:
     return status;
 }
 
-revbifpn_status rb_run_reopen(rb_run_folder *run, const char *path, revbifpn_train_config *args, char **strings,
-                              rb_error *err)
-{
+revbifpn_status rb_run_reopen(rb_run_folder *run, const char *path, revbifpn_train_config *args,
+                              char **strings, rb_error *err) {
     revbifpn_status status;
     char file[4096];
     unsigned char *json = NULL;
     size_t size;
     TRY(set_path(run, path, err));
     rb_run_file(run, "args.json", file);
-    if (access(file, F_OK)) return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "%s holds no run (no args.json)", path);
+    if (access(file, F_OK))
+        return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "%s holds no run (no args.json)", path);
     TRY(rb_file_read(file, TEXT_LIMIT, &json, &size, err));
     TRY(rb_args_from_json(file, (const char *)json, size, args, strings, err));
     status = rb_folder_make(rb_run_file(run, "weights", file), err);
@@ -61,14 +60,12 @@ fail:
     return status;
 }
 
-void rb_run_close(rb_run_folder *run)
-{
+void rb_run_close(rb_run_folder *run) {
     rb_free(run->results);
     run->results = NULL;
 }
 
-static revbifpn_status set_results(rb_run_folder *run, char *text, rb_error *err)
-{
+static revbifpn_status set_results(rb_run_folder *run, char *text, rb_error *err) {
     char file[4096];
     if (!text) return rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "out of memory for results.csv");
     rb_free(run->results);
@@ -77,8 +74,7 @@ static revbifpn_status set_results(rb_run_folder *run, char *text, rb_error *err
 }
 
 /* Length of the part of `text` with the header and the first `rows` rows. */
-static size_t length_of_rows(const char *text, int rows)
-{
+static size_t length_of_rows(const char *text, int rows) {
     const char *p = text;
     for (int line = 0; line <= rows; line++) {
         const char *end = strchr(p, '\n');
@@ -88,8 +84,7 @@ static size_t length_of_rows(const char *text, int rows)
     return (size_t)(p - text);
 }
 
-revbifpn_status rb_run_rewind_results(rb_run_folder *run, int epochs, rb_error *err)
-{
+revbifpn_status rb_run_rewind_results(rb_run_folder *run, int epochs, rb_error *err) {
     char file[4096];
     unsigned char *old = NULL;
     size_t size = 0;
@@ -106,23 +101,21 @@ revbifpn_status rb_run_rewind_results(rb_run_folder *run, int epochs, rb_error *
     return set_results(run, kept, err);
 }
 
-revbifpn_status rb_run_add_result(rb_run_folder *run, const rb_epoch_result *row, rb_error *err)
-{
+revbifpn_status rb_run_add_result(rb_run_folder *run, const rb_epoch_result *row, rb_error *err) {
     char line[200];
-    snprintf(line, sizeof line, "%d,%.9g,%.9g,%.9g,%.9g,%.9g,%d\n", row->epoch, row->lr, row->train_loss, row->val_loss,
-             row->top1, row->top5, row->grid);
+    snprintf(line, sizeof line, "%d,%.9g,%.9g,%.9g,%.9g,%.9g,%d\n", row->epoch, row->lr, row->train_loss,
+             row->val_loss, row->top1, row->top5, row->grid);
     char *text = rb_alloc(strlen(run->results) + strlen(line) + 1);
     if (text) strcat(strcpy(text, run->results), line);
     return set_results(run, text, err);
 }
 
-void rb_progress_to_text(const rb_progress *p, char text[160])
-{
-    snprintf(text, 160, "epoch %d step %d loss_sum %a best_top1 %a", p->epoch, p->step, p->loss_sum, p->best_top1);
+void rb_progress_to_text(const rb_progress *p, char text[160]) {
+    snprintf(text, 160, "epoch %d step %d loss_sum %a best_top1 %a", p->epoch, p->step, p->loss_sum,
+             p->best_top1);
 }
 
-bool rb_progress_from_text(const char *text, rb_progress *p)
-{
+bool rb_progress_from_text(const char *text, rb_progress *p) {
     return sscanf(text, "epoch %d step %d loss_sum %la best_top1 %la", &p->epoch, &p->step, &p->loss_sum,
                   &p->best_top1) == 4 &&
            p->epoch >= 0 && p->step >= 0;

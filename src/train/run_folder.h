@@ -1,6 +1,6 @@
-/* The run folder: args.json, results.csv, weights/{last,best}.safetensors, checkpoint.safetensors. Each file appears
- * whole or not at all. At the end of an epoch they are written in an order in which a kill between any two leaves a run
- * that goes on from the checkpoint and writes the same bytes again. */
+/* The run folder: args.json, results.csv, weights/{last,best}.safetensors, checkpoint.safetensors. Each file
+ * appears whole or not at all. At the end of an epoch they are written in an order in which a kill between
+ * any two leaves a run that goes on from the checkpoint and writes the same bytes again. */
 #ifndef RB_TRAIN_RUN_FOLDER_H
 #define RB_TRAIN_RUN_FOLDER_H
 
@@ -20,19 +20,19 @@ typedef struct rb_epoch_result {
 
 /* Where a run stands. Exact: doubles are written in hexadecimal. */
 typedef struct rb_progress {
-    int epoch, step;      /* epochs done, and steps of the next one */
-    double loss_sum;      /* over those steps */
-    double best_top1;     /* −1 before the first validation */
+    int epoch, step;  /* epochs done, and steps of the next one */
+    double loss_sum;  /* over those steps */
+    double best_top1; /* −1 before the first validation */
 } rb_progress;
 
 /* The file NAME inside the folder. */
 const char *rb_run_file(const rb_run_folder *run, const char *name, char path[4096]);
 /* A new run: makes the folders and writes args.json; refuses a folder that already holds a run. */
-revbifpn_status rb_run_create(rb_run_folder *run, const char *path, const revbifpn_train_config *args, rb_error *err)
-    RB_CHECKED;
-/* An existing run: reads its args.json (strings: see rb_args_from_json). */
-revbifpn_status rb_run_reopen(rb_run_folder *run, const char *path, revbifpn_train_config *args, char **strings,
+revbifpn_status rb_run_create(rb_run_folder *run, const char *path, const revbifpn_train_config *args,
                               rb_error *err) RB_CHECKED;
+/* An existing run: reads its args.json (strings: see rb_args_from_json). */
+revbifpn_status rb_run_reopen(rb_run_folder *run, const char *path, revbifpn_train_config *args,
+                              char **strings, rb_error *err) RB_CHECKED;
 void rb_run_close(rb_run_folder *run);
 /* Keeps the rows of results.csv for the first `epochs` epochs. */
 revbifpn_status rb_run_rewind_results(rb_run_folder *run, int epochs, rb_error *err) RB_CHECKED;

@@ -74,7 +74,7 @@ static void equal_options_give_equal_files(void **state) {
     assert_true(train == 25 && val == 13);
     assert_int_equal(files_in(one, "train", 0), 5);
     assert_int_equal(files_in(one, "train", 1), 4);
-    assert_true(same_file(one, "train/circle/0005.jpg", two, "train/circle/0005.jpg"));
+    assert_true(same_file(one, "train/ring/0005.jpg", two, "train/ring/0005.jpg"));
     assert_true(same_file(one, "train/star/0001.jpg", two, "train/star/0001.jpg"));
     assert_true(same_file(one, "val/ring/0002.jpg", two, "val/ring/0002.jpg"));
     assert_false(same_file(one, "val/ring/0001.jpg", one, "train/ring/0001.jpg"));
@@ -120,7 +120,7 @@ static void a_stopped_set_is_completed(void **state) {
     assert_int_equal(unlink(path), 0);
     CHECK_OK(rb_synth_classify(folder, &small, NULL, NULL, &err), &err);
     assert_true(same_file(folder, "train/cross/0002.jpg", whole, "train/cross/0002.jpg"));
-    assert_true(same_file(folder, "val/circle/0003.jpg", whole, "val/circle/0003.jpg"));
+    assert_true(same_file(folder, "val/ring/0003.jpg", whole, "val/ring/0003.jpg"));
     assert_true(same_file(folder, "synth.json", whole, "synth.json"));
     remove_folder(folder), remove_folder(whole);
 }

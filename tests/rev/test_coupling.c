@@ -1,5 +1,5 @@
-/* rev/ alone, with toy transforms and no convolution: couplings and silos are undone to the bit, whatever F is, and
- * their gradients are those of the composition. */
+/* rev/ alone, with toy transforms and no convolution: couplings and silos are undone to the bit, whatever F
+ * is, and their gradients are those of the composition. */
 #include "check.h"
 
 #include <math.h>
@@ -7,14 +7,13 @@
 #include "base/rng.h"
 #include "rev/coupling.h"
 
-/* F(src)[n,y,x,c'] at the target's size = weight · sin(mean over the source cell's channels + c'), a deterministic
- * nonlinear map between streams of any two sizes; its Jacobian is easy to write. */
+/* F(src)[n,y,x,c'] at the target's size = weight · sin(mean over the source cell's channels + c'), a
+ * deterministic nonlinear map between streams of any two sizes; its Jacobian is easy to write. */
 typedef struct toy {
     double weight, d_weight;
 } toy;
 
-static double cell_mean(const rb_map *src, const rb_map *dst, int n, int y, int x, double step)
-{
+static double cell_mean(const rb_map *src, const rb_map *dst, int n, int y, int x, double step) {
     int sy = y * src->shape.h / dst->shape.h, sx = x * src->shape.w / dst->shape.w;
     size_t at = ((size_t)n * (size_t)src->shape.h + (size_t)sy) * (size_t)src->shape.w + (size_t)sx;
     double sum = 0;
@@ -22,8 +21,8 @@ static double cell_mean(const rb_map *src, const rb_map *dst, int n, int y, int 
     return sum / src->shape.c;
 }
 
-static revbifpn_status toy_forward(void *self, rb_pass *pass, const rb_map *src, const rb_map *dst, int sign)
-{
+static revbifpn_status toy_forward(void *self, rb_pass *pass, const rb_map *src, const rb_map *dst,
+                                   int sign) {
     const toy *t = self;
     double step = ldexp(1, -pass->k);
     for (int n = 0; n < dst->shape.n; n++)
@@ -40,8 +39,8 @@ static revbifpn_status toy_forward(void *self, rb_pass *pass, const rb_map *src,
     return REVBIFPN_OK;
 }
 
-static revbifpn_status toy_backward(void *self, rb_pass *pass, const rb_map *src, const rb_map *dst, bool undo)
-{
+static revbifpn_status toy_backward(void *self, rb_pass *pass, const rb_map *src, const rb_map *dst,
+                                    bool undo) {
     toy *t = self;
     double step = ldexp(1, -pass->k);
     for (int n = 0; n < dst->shape.n; n++)
@@ -55,7 +54,8 @@ static revbifpn_status toy_backward(void *self, rb_pass *pass, const rb_map *src
                     t->d_weight += d * sin(mean + c);
                 }
                 int sy = y * src->shape.h / dst->shape.h, sx = x * src->shape.w / dst->shape.w;
-                size_t from = ((size_t)n * (size_t)src->shape.h + (size_t)sy) * (size_t)src->shape.w + (size_t)sx;
+                size_t from =
+                    ((size_t)n * (size_t)src->shape.h + (size_t)sy) * (size_t)src->shape.w + (size_t)sx;
                 for (int c = 0; c < src->shape.c; c++)
                     src->d[from * (size_t)src->d_ld + (size_t)c] += (float)(d_mean / src->shape.c);
             }
@@ -76,15 +76,13 @@ typedef struct net {
     rb_error err;
 } net;
 
-static rb_transform next_toy(net *t)
-{
+static rb_transform next_toy(net *t) {
     assert_true(t->used < TOYS);
     t->toys[t->used].weight = 0.1 + 0.01 * t->used;
     return (rb_transform){&t->toys[t->used++], toy_forward, toy_backward};
 }
 
-static void add_silo(net *t, int op, int count, const int *widths, bool created)
-{
+static void add_silo(net *t, int op, int count, const int *widths, bool created) {
     rb_silo_transforms f = {0}, g = {0};
     for (int i = 0; i < count; i++)
         for (int j = 0; j < count; j++) {
@@ -94,15 +92,16 @@ static void add_silo(net *t, int op, int count, const int *widths, bool created)
     CHECK_OK(rb_stack_add_silo(&t->stack, op, count, widths, created, f, g, &t->err), &t->err);
 }
 
-/* The published order: residual blocks on the streams there are, a silo that creates the next; then silos of all. */
-static void build(net *t, int extra)
-{
+/* The published order: residual blocks on the streams there are, a silo that creates the next; then silos of
+ * all. */
+static void build(net *t, int extra) {
     static const int widths[STREAMS] = {6, 4, 5, 7};
     int op = 0;
     for (int level = 1; level < STREAMS + extra; level++) {
         int present = level < STREAMS ? level : STREAMS, after = level < STREAMS ? level + 1 : STREAMS;
         for (int s = 0; s < present; s++)
-            CHECK_OK(rb_stack_add_residual(&t->stack, op, s, widths[s], next_toy(t), next_toy(t), &t->err), &t->err);
+            CHECK_OK(rb_stack_add_residual(&t->stack, op, s, widths[s], next_toy(t), next_toy(t), &t->err),
+                     &t->err);
         op++;
         add_silo(t, op++, after, widths, after > present);
     }
@@ -120,8 +119,7 @@ static void build(net *t, int extra)
     }
 }
 
-static void tear_down(net *t)
-{
+static void tear_down(net *t) {
     rb_stack_close(&t->stack);
     for (int i = 0; i < STREAMS; i++) {
         rb_free(t->streams.x[i]);
@@ -131,8 +129,7 @@ static void tear_down(net *t)
     rb_pool_close(&t->pool);
 }
 
-static void set_input(net *t, uint64_t seed, int32_t *copy)
-{
+static void set_input(net *t, uint64_t seed, int32_t *copy) {
     rb_rng rng = rb_rng_open(seed, RB_PURPOSE_TEST, 0, 0);
     size_t count = rb_elements(t->streams.shape[0]);
     for (size_t i = 0; i < count; i++) {
@@ -141,8 +138,7 @@ static void set_input(net *t, uint64_t seed, int32_t *copy)
     }
 }
 
-static void inverse_returns_the_input_bits(void **state)
-{
+static void inverse_returns_the_input_bits(void **state) {
     (void)state;
     static net t;
     t = (net){0};
@@ -159,8 +155,7 @@ static void inverse_returns_the_input_bits(void **state)
 }
 
 /* Partial sums may pass 2^31 and come back: unsigned addition. */
-static void inverse_survives_overflow(void **state)
-{
+static void inverse_survives_overflow(void **state) {
     (void)state;
     static net t;
     t = (net){0};
@@ -180,8 +175,7 @@ static void inverse_survives_overflow(void **state)
 /* The cotangent of output stream i, element e. */
 static double cotangent(int i, size_t e) { return sin(1.7 * (double)e + i); }
 
-static double loss_of(net *t)
-{
+static double loss_of(net *t) {
     double loss = 0;
     for (int i = 0; i < STREAMS; i++)
         for (size_t e = 0; e < rb_elements(t->streams.shape[i]); e++)
@@ -189,20 +183,19 @@ static double loss_of(net *t)
     return loss;
 }
 
-static void run_backward(net *t, bool stored)
-{
+static void run_backward(net *t, bool stored) {
     set_input(t, 3, NULL);
     rb_arena_release(&t->exec.kept, 0);
     t->pass.stored = stored;
     for (int i = 0; i < t->used; i++) t->toys[i].d_weight = 0;
     CHECK_OK(rb_stack_forward(&t->stack, &t->pass, &t->streams, NULL, NULL), &t->err);
     for (int i = 0; i < STREAMS; i++)
-        for (size_t e = 0; e < rb_elements(t->streams.shape[i]); e++) t->streams.d[i][e] = (float)cotangent(i, e);
+        for (size_t e = 0; e < rb_elements(t->streams.shape[i]); e++)
+            t->streams.d[i][e] = (float)cotangent(i, e);
     CHECK_OK(rb_stack_backward(&t->stack, &t->pass, &t->streams), &t->err);
 }
 
-static void backward_restores_and_equals_stored(void **state)
-{
+static void backward_restores_and_equals_stored(void **state) {
     (void)state;
     static net t;
     static double reversible[TOYS];
@@ -227,10 +220,9 @@ static void backward_restores_and_equals_stored(void **state)
     tear_down(&t);
 }
 
-/* Central differences in each transform's weight. The grid (2^-28 here) rounds the loss to about 1e-8 · √elements; with
- * steps of 1e-3 that leaves 1e-4 relative to the gradient's size. */
-static void gradient_is_the_derivative(void **state)
-{
+/* Central differences in each transform's weight. The grid (2^-28 here) rounds the loss to about 1e-8 ·
+ * √elements; with steps of 1e-3 that leaves 1e-4 relative to the gradient's size. */
+static void gradient_is_the_derivative(void **state) {
     (void)state;
     static net t;
     t = (net){0};
@@ -256,8 +248,7 @@ static void gradient_is_the_derivative(void **state)
     tear_down(&t);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(inverse_returns_the_input_bits),
         cmocka_unit_test(inverse_survives_overflow),

@@ -1,0 +1,5 @@
+#if defined(__x86_64__)
+#include "ops/simd/avx2.h"
+
+#include "ops/optim/optim_simd.h"
+#endif

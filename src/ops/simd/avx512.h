@@ -1,0 +1,67 @@
+/* The vector primitives on AVX-512. Kernel bodies are written once over these names and compiled once a
+ * level; avx2.h has the same list. A tail is a count of lanes: `n` ≥ VL means all of them. Lanes beyond n
+ * read as 0 and are not written. */
+#ifndef RB_OPS_SIMD_AVX512_H
+#define RB_OPS_SIMD_AVX512_H
+
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RB_FEATURES target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
+#define RB_TARGET __attribute__((RB_FEATURES))
+#define RB_INLINE static inline __attribute__((always_inline, RB_FEATURES))
+#define RB_LEVEL(name) name##_avx512
+
+/* VL floats a vector; a product's register tile is MR rows by at most NV vectors (24 of 32 registers). */
+enum { VL = 16, MR = 8, NV = 3 };
+typedef __m512 vf;
+typedef __m512i vi;
+
+RB_INLINE __mmask16 lanes(size_t n) { return (__mmask16)(n >= VL ? 0xffffu : (1u << n) - 1u); }
+
+RB_INLINE vf vf_set1(float x) { return _mm512_set1_ps(x); }
+RB_INLINE vf vf_zero(void) { return _mm512_setzero_ps(); }
+RB_INLINE vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
+RB_INLINE void vf_store(float *p, vf a) { _mm512_storeu_ps(p, a); }
+RB_INLINE vf vf_load_n(const float *p, size_t n) { return _mm512_maskz_loadu_ps(lanes(n), p); }
+RB_INLINE void vf_store_n(float *p, vf a, size_t n) { _mm512_mask_storeu_ps(p, lanes(n), a); }
+RB_INLINE vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
+RB_INLINE vf vf_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
+RB_INLINE vf vf_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
+RB_INLINE vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }   /* a·b + c */
+RB_INLINE vf vf_fnma(vf a, vf b, vf c) { return _mm512_fnmadd_ps(a, b, c); } /* c − a·b */
+RB_INLINE vf vf_min(vf a, vf b) { return _mm512_min_ps(a, b); }
+RB_INLINE vf vf_max(vf a, vf b) { return _mm512_max_ps(a, b); }
+/* a < b ? x : y, lane by lane */
+RB_INLINE vf vf_less(vf a, vf b, vf x, vf y) {
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
+}
+
+/* slot[0 … VL) += a, in double */
+RB_INLINE void vf_add_to(double *slot, vf a) {
+    __m512d low = _mm512_cvtps_pd(_mm512_castps512_ps256(a));
+    __m512d high = _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1));
+    _mm512_storeu_pd(slot, _mm512_add_pd(_mm512_loadu_pd(slot), low));
+    _mm512_storeu_pd(slot + 8, _mm512_add_pd(_mm512_loadu_pd(slot + 8), high));
+}
+
+RB_INLINE vf vf_from_int_n(const int32_t *p, size_t n) {
+    return _mm512_cvtepi32_ps(_mm512_maskz_loadu_epi32(lanes(n), p));
+}
+
+/* state ± rint(addend) where |addend| < limit and the lane is one of n; elsewhere state stays. `largest`
+ * takes the largest |result|; the return value says whether an addend was at or beyond the limit (or NaN). */
+RB_INLINE int vi_state_add(int32_t *state, vf addend, int subtract, float limit, vi *largest, size_t n) {
+    __mmask16 all = lanes(n);
+    __mmask16 fits = _mm512_mask_cmp_ps_mask(all, _mm512_abs_ps(addend), _mm512_set1_ps(limit), _CMP_LT_OQ);
+    vi old = _mm512_maskz_loadu_epi32(all, state), add = _mm512_cvtps_epi32(addend);
+    vi sum = subtract ? _mm512_sub_epi32(old, add) : _mm512_add_epi32(old, add);
+    _mm512_mask_storeu_epi32(state, fits, sum);
+    *largest = _mm512_max_epu32(*largest, _mm512_maskz_abs_epi32(fits, sum));
+    return fits != all;
+}
+RB_INLINE vi vi_zero(void) { return _mm512_setzero_si512(); }
+RB_INLINE uint32_t vi_largest(vi a) { return _mm512_reduce_max_epu32(a); }
+
+#endif
