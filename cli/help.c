@@ -40,8 +40,8 @@ static const char *value_name(const cli_option *o) {
 
 static void range_text(const cli_option *o, char *text, size_t size) {
     *text = 0;
-    if (o->kind == CLI_INT) snprintf(text, size, "%lld … %lld", o->low, o->high);
-    if (o->kind == CLI_REAL || o->kind == CLI_PAIR) snprintf(text, size, "%g … %g", o->min, o->max);
+    if (o->kind == CLI_INT) snprintf(text, size, "%lld…%lld", o->low, o->high);
+    if (o->kind == CLI_REAL || o->kind == CLI_PAIR) snprintf(text, size, "%g…%g", o->min, o->max);
 }
 
 static void help_option(FILE *out, const cli_option *o) {
@@ -72,7 +72,7 @@ void cli_help_verb(FILE *out, const cli_verb *verb) {
         help_option(out, o);
     }
     fprintf(out, "\n");
-    fprintf(out, "Exit status: %s\n", CLI_EXIT_TEXT);
+    wrap(out, "Exit status: " CLI_EXIT_TEXT, 0, 0);
 }
 
 void cli_help_program(FILE *out) {
@@ -88,5 +88,5 @@ void cli_help_program(FILE *out) {
     }
     fprintf(out, "\n  revbifpn VERB --help    the options of a verb\n"
                  "  revbifpn --version      version, commit and kernels in use\n\n");
-    fprintf(out, "Exit status: %s\n", CLI_EXIT_TEXT);
+    wrap(out, "Exit status: " CLI_EXIT_TEXT, 0, 0);
 }

@@ -9,7 +9,7 @@
 
 #include "print.h"
 
-enum { BAR = 24, MIN_COLUMNS = 40 };
+enum { WIDE_BAR = 24, NARROW_BAR = 8, WIDE = 110, MIN_COLUMNS = 40 };
 static const double TERMINAL_INTERVAL = 0.1, PLAIN_INTERVAL = 10;
 
 double cli_clock(void) {
@@ -41,12 +41,12 @@ void cli_progress_show(cli_progress *p, double fraction, const char *text, bool 
         fprintf(p->out, "%3.0f %% %s\n", 100 * fraction, text);
         return;
     }
-    char bar[BAR + 1];
-    int full = (int)(fraction * BAR + 0.5);
-    for (int i = 0; i < BAR; i++) bar[i] = i < full ? '=' : ' ';
-    bar[BAR] = 0;
+    int columns = terminal_columns(p->out), width = columns >= WIDE ? WIDE_BAR : NARROW_BAR;
+    char bar[WIDE_BAR + 1] = {0};
+    int full = (int)(fraction * width + 0.5);
+    for (int i = 0; i < width; i++) bar[i] = i < full ? '=' : ' ';
     /* cut at the right edge: a wrapped line could not be drawn over */
-    fprintf(p->out, "\r[%s] %.*s\033[K", bar, terminal_columns(p->out) - BAR - 4, text);
+    fprintf(p->out, "\r[%s] %.*s\033[K", bar, columns - width - 4, text);
     fflush(p->out);
     p->drawn = true;
 }
