@@ -133,8 +133,8 @@ static const cli_option synth_options[] = {
      .required = true},
     {INT("images", "600", 1, 10000000, "training pictures, over all classes")},
     {INT("val-images", "150", 0, 10000000, "validation pictures, over all classes")},
-    {INT("classes", "6", 2, 1000, "classes")},
-    {INT("imgsz", "64", 16, 4096, "side of the pictures")},
+    {INT("classes", "6", 2, 10, "classes")},
+    {INT("imgsz", "64", 16, 2048, "side of the pictures")},
     {SEED("seed; the same options give the same files")},
     MACHINE,
     END};
