@@ -105,14 +105,14 @@ static revbifpn_status scale_to_network(revbifpn_model *model, const revbifpn_im
     const revbifpn_model_config *c = &model->info.config;
     rb_image src = {image->width, image->height, image->pixels};
     TRY(rb_image_alloc(out, c->image_width, c->image_height, &ctx->error));
-    void *scratch =
-        rb_alloc(rb_image_resize_scratch(src.width, src.height, out->width, out->height, RB_FILTER_BICUBIC));
+    rb_resize resize =
+        rb_resize_whole(0, 0, src.width, src.height, out->width, out->height, RB_FILTER_BICUBIC);
+    void *scratch = rb_alloc(rb_resize_scratch(&resize));
     if (!scratch) {
         rb_image_free(out);
         return rb_fail(&ctx->error, REVBIFPN_OUT_OF_MEMORY, "out of memory to scale the picture");
     }
-    rb_image_resize(&src, 0, 0, src.width, src.height, RB_FILTER_BICUBIC, out->width, out->height,
-                    out->pixels, scratch);
+    rb_resize_run(&resize, &src, out->pixels, scratch);
     rb_free(scratch);
     return REVBIFPN_OK;
 fail:
