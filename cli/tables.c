@@ -1,0 +1,166 @@
+/* The options of every verb. A default here is what the library's revbifpn_default_…() gives (a test compares
+ * them). */
+#include "options.h"
+#include "verbs.h"
+
+#define FLAG(n, h) .name = n, .kind = CLI_FLAG, .help = h
+#define INT(n, d, lo, hi, h)                                                                                 \
+    .name = n, .kind = CLI_INT, .value = "N", .fallback = d, .low = lo, .high = hi, .help = h
+#define REAL(n, d, lo, hi, h)                                                                                \
+    .name = n, .kind = CLI_REAL, .value = "X", .fallback = d, .min = lo, .max = hi, .help = h
+#define PAIR(n, d, lo, hi, h)                                                                                \
+    .name = n, .kind = CLI_PAIR, .value = "A,B", .fallback = d, .min = lo, .max = hi, .help = h
+#define BYTES(n, h) .name = n, .kind = CLI_BYTES, .value = "SIZE", .help = h
+#define TEXT(n, v, h) .name = n, .kind = CLI_TEXT, .value = v, .help = h
+#define CHOICE(n, c, d, h) .name = n, .kind = CLI_CHOICE, .choices = c, .fallback = d, .help = h
+#define SIZE(n, h) .name = n, .kind = CLI_SIZE, .value = "N|WxH", .help = h
+
+#define MODEL                                                                                                \
+    { .heading = "Network", TEXT("model", "NAME", "s0 … s6, or a config.json"), .fallback = "s0" }
+#define IMGSZ                                                                                                \
+    { SIZE("imgsz", "size of the pictures, multiples of 32; default: the network's own") }
+#define CLASSES                                                                                              \
+    { INT("classes", NULL, 2, 1000000, "number of classes; default: the network's own (1000 for s0 … s6)") }
+#define ACTIVATIONS                                                                                          \
+    {                                                                                                        \
+        CHOICE("activations", "reversible|stored", "reversible",                                             \
+               "recompute activations from the outputs, or keep them all")                                   \
+    }
+#define JSON                                                                                                 \
+    { FLAG("json", "one JSON object instead of text") }
+#define MACHINE                                                                                              \
+    {.heading = "Machine",                                                                                   \
+     INT("threads", "0", 0, 1024, "threads; 0: as many as the affinity mask and the cgroup quota allow")},   \
+    {                                                                                                        \
+        CHOICE("cpu", "ref|avx2|avx512", NULL, "kernels to use; default: the best that the processor has")   \
+    }
+#define MAX_BAD INT("max-bad", "100", 0, 1000000000, "unreadable pictures to pass over before giving up")
+#define MAX_PIXELS                                                                                           \
+    INT("max-pixels", "178000000", 1, 4000000000, "refuse larger pictures before decoding them")
+#define EXIF FLAG("exif", "turn pictures upright as their EXIF orientation says")
+#define WORKERS INT("workers", "2", 1, 256, "threads that read and prepare pictures")
+#define SEED(h) INT("seed", "0", 0, 9007199254740992, h)
+#define END                                                                                                  \
+    { .name = NULL }
+
+static const cli_option train_options[] = {
+    {.heading = "Data",
+     TEXT("data", "DIR",
+          "folder with train/CLASS/* and val/CLASS/*; or CLASS/* with --val-fraction "
+          "(required without --resume)")},
+    {REAL("val-fraction", "0", 0, 0.9, "part of each class to validate on, when DIR has no val/")},
+    {PAIR("scale", "0.35,1", 0.001, 1, "area of the random crop, as a part of the picture")},
+    {PAIR("ratio", "0.75,1.3333", 0.01, 100, "width / height of the random crop")},
+    {REAL("hflip", "0.5", 0, 1, "probability of a horizontal flip")},
+    {CHOICE("interpolation", "bicubic|bilinear|random", "bicubic", "how training pictures are resized")},
+    {REAL("crop-pct", "0.875", 0.01, 1, "part of the resized picture that validation looks at")},
+    {WORKERS},
+    {MAX_BAD},
+    {MAX_PIXELS},
+    {EXIF},
+    MODEL,
+    IMGSZ,
+    {INT("classes", NULL, 2, 1000000, "number of classes; default: as many as the data has")},
+    {REAL("drop", NULL, 0, 0.999, "dropout before the last layer; default: the network's own")},
+    {REAL("drop-path", NULL, 0, 0.999, "stochastic depth of the last level; default: the network's own")},
+    {.heading = "Training", INT("epochs", "5", 1, 1000000, "passes over the training pictures")},
+    {INT("batch", "32", 1, 65536, "pictures in a step")},
+    {REAL("lr", "0.1", 0, 1000, "learning rate at the end of the warm-up; falls to 0 by a cosine")},
+    {INT("warmup-epochs", "1", 0, 1000000, "epochs over which the learning rate rises")},
+    {REAL("momentum", "0.9", 0, 0.9999, "Nesterov momentum")},
+    {REAL("weight-decay", "5e-5", 0, 10, "weight decay (not on norms and biases)")},
+    {REAL("smoothing", "0.1", 0, 0.99, "label smoothing")},
+    {SEED("seed of weights, order and augmentation; the same seed gives the same bits")},
+    ACTIVATIONS,
+    {CHOICE("bn-update", "single|double", "single",
+            "running statistics of stack and neck move once a step, or twice as in the published code")},
+    {.heading = "Run", TEXT("out", "DIR", "run folder; default: runs/classify/train, train2, …")},
+    {TEXT("resume", "RUN",
+          "go on with the run in this folder; only --data, --epochs, --workers, --max-memory, "
+          "--threads and --cpu may be given with it")},
+    {INT("checkpoint-steps", "0", 0, 1000000000, "also write a checkpoint every N steps; 0: at epochs only")},
+    {BYTES("max-memory",
+           "stop before anything is allocated (exit status 3) when the plan is larger; 512M, 4G")},
+    MACHINE,
+    END};
+
+static const cli_option val_options[] = {
+    {.heading = "Data", TEXT("data", "DIR", "folder with val/CLASS/*, or CLASS/*"), .required = true},
+    {TEXT("weights", "FILE", "weights, for instance RUN/weights/best.safetensors"), .required = true},
+    {INT("batch", "0", 0, 65536, "pictures in a batch; 0: chosen")},
+    {REAL("crop-pct", NULL, 0.01, 1, "part of the resized picture to look at; default: as the weights say")},
+    {WORKERS},
+    {MAX_BAD},
+    {MAX_PIXELS},
+    {EXIF},
+    JSON,
+    MACHINE,
+    END};
+
+static const cli_option predict_options[] = {
+    {.heading = "Pictures",
+     TEXT("source", "FILE|DIR", "a picture, or a folder of pictures (with its subfolders)"),
+     .required = true},
+    {TEXT("weights", "FILE", "weights, for instance RUN/weights/best.safetensors"), .required = true},
+    {INT("topk", "5", 1, 1000, "classes to name, the most probable first")},
+    {FLAG("json", "one JSON object a line and picture: file, predictions (class, probability)")},
+    MACHINE,
+    END};
+
+static const cli_option plan_options[] = {MODEL,       IMGSZ,
+                                          CLASSES,     {INT("batch", "1", 1, 65536, "pictures in a step")},
+                                          ACTIVATIONS, {FLAG("infer", "plan inference instead of training")},
+                                          JSON,        MACHINE,
+                                          END};
+
+static const cli_option inspect_options[] = {MODEL, IMGSZ, CLASSES, JSON, MACHINE, END};
+
+static const cli_option bench_options[] = {
+    MODEL,
+    IMGSZ,
+    CLASSES,
+    {INT("batch", "16", 1, 65536, "pictures in a step")},
+    {CHOICE("mode", "train|infer", "train", "whole training steps, or inference")},
+    ACTIVATIONS,
+    {INT("steps", "5", 1, 1000000, "steps to measure, after one that is not")},
+    JSON,
+    MACHINE,
+    END};
+
+static const cli_option synth_options[] = {
+    {.heading = "Pictures",
+     TEXT("out", "DIR", "folder to write to: new, empty, or written by synth before"),
+     .required = true},
+    {INT("images", "600", 1, 10000000, "training pictures, over all classes")},
+    {INT("val-images", "150", 0, 10000000, "validation pictures, over all classes")},
+    {INT("classes", "6", 2, 10, "classes")},
+    {INT("imgsz", "64", 16, 2048, "side of the pictures")},
+    {SEED("seed; the same options give the same files")},
+    MACHINE,
+    END};
+
+const cli_verb cli_verbs[] = {
+    {"train", "train a network on a folder of pictures",
+     "Trains a network on a folder of pictures. Prints the memory plan, then progress; validates after each "
+     "epoch; "
+     "writes results.csv, args.json, weights and checkpoints into the run folder.",
+     train_options, verb_train},
+    {"val", "top-1 and top-5 of trained weights", "Measures top-1 and top-5 of trained weights.", val_options,
+     verb_val},
+    {"predict", "the most probable classes of pictures",
+     "Names the most probable classes of one picture or of all in a folder. Pictures that cannot be read get "
+     "a line "
+     "on stderr, and the exit status is 1 at the end.",
+     predict_options, verb_predict},
+    {"plan", "the memory of a step, without running it",
+     "Counts every byte of a step by a dry run of the code that would run. Allocates nothing of it.",
+     plan_options, verb_plan},
+    {"inspect", "the layers of a network, with shapes, parameters and MACs",
+     "Lists the layers of a network with shapes, parameters and multiply-accumulates.", inspect_options,
+     verb_inspect},
+    {"bench", "pictures a second and memory on this machine",
+     "Measures pictures a second and memory, on random pictures.", bench_options, verb_bench},
+    {"synth", "draw a small picture set to try things on",
+     "Draws a picture set with classes of coloured shapes over clutter: DIR/{train,val}/CLASS/*.jpg.",
+     synth_options, verb_synth},
+    {0}};

@@ -1,0 +1,88 @@
+#define _DEFAULT_SOURCE
+/* revbifpn bench: pictures a second and memory on this machine. */
+#include <inttypes.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "print.h"
+#include "verbs.h"
+
+/* The first "model name" of /proc/cpuinfo, or the machine's kind. */
+static void processor_name(char *name, size_t size) {
+    struct utsname system;
+    char line[512];
+    snprintf(name, size, "%s", uname(&system) ? "unknown" : system.machine);
+    FILE *f = fopen("/proc/cpuinfo", "r");
+    while (f && fgets(line, sizeof line, f)) {
+        char *colon = strchr(line, ':');
+        if (strncmp(line, "model name", 10) || !colon) continue;
+        line[strcspn(line, "\n")] = 0;
+        snprintf(name, size, "%s", colon[1] == ' ' ? colon + 2 : colon + 1);
+        break;
+    }
+    if (f) fclose(f);
+}
+
+static void print_text(const cli_args *args, const revbifpn *ctx, const revbifpn_bench_options *o,
+                       const revbifpn_bench_result *r) {
+    char processor[256];
+    processor_name(processor, sizeof processor);
+    printf("%s at %d × %d, batch %d, %s, %s, %d steps\n", o->model.name, o->width, o->height, o->batch,
+           cli_text(args, "mode"), cli_text(args, "activations"), o->steps);
+    printf("%s, %d threads, %s kernels\n", processor, revbifpn_threads(ctx), revbifpn_cpu(ctx));
+    printf("  pictures a second  %.2f best, %.2f median\n", r->images_per_second_best,
+           r->images_per_second_median);
+    printf("  planned            %s\n", cli_bytes(r->planned_bytes));
+    printf("  peak resident      %s\n", cli_bytes(r->peak_rss_bytes));
+}
+
+static void print_json(const cli_args *args, const revbifpn *ctx, const revbifpn_bench_options *o,
+                       const revbifpn_bench_result *r) {
+    char processor[256];
+    processor_name(processor, sizeof processor);
+    printf("{\"model\": ");
+    cli_json_string(stdout, o->model.name);
+    printf(", \"width\": %d, \"height\": %d, \"batch\": %d, \"mode\": \"%s\", \"activations\": \"%s\", "
+           "\"steps\": %d",
+           o->width, o->height, o->batch, cli_text(args, "mode"), cli_text(args, "activations"), o->steps);
+    printf(", \"images_per_second_best\": ");
+    cli_json_real(stdout, r->images_per_second_best);
+    printf(", \"images_per_second_median\": ");
+    cli_json_real(stdout, r->images_per_second_median);
+    printf(", \"planned_bytes\": %" PRIu64 ", \"peak_rss_bytes\": %" PRIu64, r->planned_bytes,
+           r->peak_rss_bytes);
+    printf(", \"arena_planned_bytes\": %" PRIu64 ", \"arena_high_bytes\": %" PRIu64
+           ", \"allocations_after_first_step\": %" PRIu64,
+           r->arena_planned_bytes, r->arena_high_bytes, r->allocations_after_first_step);
+    printf(", \"processor\": ");
+    cli_json_string(stdout, processor);
+    printf(", \"threads\": %d, \"kernels\": \"%s\", \"version\": \"%s\", \"commit\": \"%s\"}\n",
+           revbifpn_threads(ctx), revbifpn_cpu(ctx), revbifpn_version(), revbifpn_commit());
+}
+
+int verb_bench(const cli_args *args) {
+    revbifpn *ctx = NULL;
+    revbifpn_bench_options options = revbifpn_default_bench();
+    revbifpn_bench_result result;
+    int code = cli_open(args, &ctx);
+    if (code) return code;
+    revbifpn_status status = cli_model(args, ctx, &options.model);
+    if (status == REVBIFPN_OK) {
+        options.width = options.model.image_width;
+        options.height = options.model.image_height;
+        options.batch = (int)cli_int(args, "batch");
+        options.steps = (int)cli_int(args, "steps");
+        options.training = !strcmp(cli_text(args, "mode"), "train");
+        options.activations =
+            strcmp(cli_text(args, "activations"), "stored") ? REVBIFPN_REVERSIBLE : REVBIFPN_STORED;
+        status = revbifpn_bench(ctx, &options, &result);
+    }
+    if (status != REVBIFPN_OK)
+        code = cli_report(args, ctx, status);
+    else if (cli_given(args, "json"))
+        print_json(args, ctx, &options, &result);
+    else
+        print_text(args, ctx, &options, &result);
+    revbifpn_close(&ctx);
+    return code;
+}

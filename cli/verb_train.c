@@ -1,0 +1,215 @@
+/* revbifpn train: starts or resumes a run. SIGINT, SIGTERM and SIGUSR1 ask for a checkpoint at the next step
+ * boundary and exit status 75; a second SIGINT stops at once. */
+#define _DEFAULT_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "print.h"
+#include "progress.h"
+#include "verbs.h"
+
+static volatile sig_atomic_t stop_signal;
+
+static void ask_to_stop(int number) {
+    stop_signal = number;
+    if (number == SIGINT) signal(SIGINT, SIG_DFL);
+}
+
+static void watch_signals(void) {
+    struct sigaction action = {.sa_handler = ask_to_stop, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGUSR1, &action, NULL);
+}
+
+/* ---- the options ---- */
+
+/* runs/classify/train, or train2, train3, …: the first that is not there. */
+static void free_run_name(char name[64]) {
+    snprintf(name, 64, "runs/classify/train");
+    for (int i = 2; !access(name, F_OK) && i < 1000000; i++) snprintf(name, 64, "runs/classify/train%d", i);
+}
+
+/* With --resume the run's own arguments count: any other option would be silently ignored, so it is refused.
+ */
+static int check_resume(const cli_args *args) {
+    static const char *const allowed = " resume data epochs workers max-memory threads cpu ";
+    for (int i = 0; args->verb->options[i].name; i++) {
+        char word[64];
+        snprintf(word, sizeof word, " %s ", args->verb->options[i].name);
+        if (args->values[i].given && !strstr(allowed, word))
+            return cli_usage(
+                args, "--%s cannot change in a resumed run; --data, --epochs, --workers and --max-memory can",
+                args->verb->options[i].name);
+    }
+    return CLI_OK;
+}
+
+static void resume_config(const cli_args *args, revbifpn_train_config *c) {
+    c->out = cli_text(args, "resume");
+    c->data = cli_text(args, "data");
+    c->epochs = cli_given(args, "epochs") ? (int)cli_int(args, "epochs") : 0;
+    c->workers = (int)cli_int(args, "workers");
+    c->max_memory = cli_get(args, "max-memory")->bytes;
+}
+
+static revbifpn_status fresh_config(const cli_args *args, revbifpn *ctx, revbifpn_train_config *c) {
+    revbifpn_status status = cli_model(args, ctx, &c->model);
+    if (status != REVBIFPN_OK) return status;
+    if (!cli_given(args, "classes")) c->model.classes = 0; /* as many as the data has */
+    if (cli_given(args, "drop")) c->model.drop = cli_real(args, "drop");
+    if (cli_given(args, "drop-path")) c->model.drop_path = cli_real(args, "drop-path");
+    c->data = cli_text(args, "data");
+    c->val_fraction = cli_real(args, "val-fraction");
+    c->scale_min = cli_get(args, "scale")->real;
+    c->scale_max = cli_get(args, "scale")->second;
+    c->ratio_min = cli_get(args, "ratio")->real;
+    c->ratio_max = cli_get(args, "ratio")->second;
+    c->hflip = cli_real(args, "hflip");
+    c->interpolation = cli_text(args, "interpolation");
+    c->crop_pct = cli_real(args, "crop-pct");
+    c->workers = (int)cli_int(args, "workers");
+    c->max_bad = (int)cli_int(args, "max-bad");
+    c->max_pixels = (uint64_t)cli_int(args, "max-pixels");
+    c->apply_exif = cli_given(args, "exif");
+    c->epochs = (int)cli_int(args, "epochs");
+    c->batch = (int)cli_int(args, "batch");
+    c->lr = cli_real(args, "lr");
+    c->warmup_epochs = (int)cli_int(args, "warmup-epochs");
+    c->momentum = cli_real(args, "momentum");
+    c->weight_decay = cli_real(args, "weight-decay");
+    c->smoothing = cli_real(args, "smoothing");
+    c->seed = (uint64_t)cli_int(args, "seed");
+    c->activations = strcmp(cli_text(args, "activations"), "stored") ? REVBIFPN_REVERSIBLE : REVBIFPN_STORED;
+    c->bn_update_double = !strcmp(cli_text(args, "bn-update"), "double");
+    c->checkpoint_steps = (int)cli_int(args, "checkpoint-steps");
+    c->max_memory = cli_get(args, "max-memory")->bytes;
+    return REVBIFPN_OK;
+}
+
+/* ---- the run ---- */
+
+typedef struct run {
+    const cli_args *args;
+    revbifpn *ctx;
+    revbifpn_trainer *trainer;
+    cli_progress progress;
+    double step_seconds, last; /* running mean of the time of a step; end of the last one */
+    double best_top1;
+} run;
+
+static void print_start(const run *r) {
+    const revbifpn_train_config *c = revbifpn_trainer_configuration(r->trainer);
+    printf("%s at %d × %d, %d classes, batch %d, %d epochs, seed %llu, %s activations\n", c->model.name,
+           c->model.image_width, c->model.image_height, c->model.classes, c->batch, c->epochs,
+           (unsigned long long)c->seed, c->activations == REVBIFPN_STORED ? "stored" : "reversible");
+    printf("%d threads, %s kernels; memory of a step:\n", revbifpn_threads(r->ctx), revbifpn_cpu(r->ctx));
+    cli_print_memory(stdout, revbifpn_trainer_memory(r->trainer));
+    printf("run folder: %s\n", c->out);
+    fflush(stdout);
+}
+
+static void show_step(run *r, const revbifpn_report *report) {
+    int batch = revbifpn_trainer_configuration(r->trainer)->batch;
+    double now = cli_clock(), seconds = now - r->last;
+    r->last = now;
+    r->step_seconds = r->step_seconds > 0 ? 0.9 * r->step_seconds + 0.1 * seconds : seconds;
+    if (report->note) {
+        cli_progress_clear(&r->progress);
+        fprintf(stderr, "%s\n", report->note);
+    }
+    if (report->epoch_done || !cli_progress_due(&r->progress)) return;
+    double all = (double)report->epochs * report->steps,
+           done = (double)(report->epoch - 1) * report->steps + report->step;
+    char text[200];
+    snprintf(text, sizeof text, "epoch %d/%d step %d/%d  loss %.4f  lr %.4g  %.1f img/s  %s left",
+             report->epoch, report->epochs, report->step, report->steps, report->mean_loss, report->lr,
+             r->step_seconds > 0 ? batch / r->step_seconds : 0, cli_time((all - done) * r->step_seconds));
+    cli_progress_show(&r->progress, all > 0 ? done / all : 0, text, false);
+}
+
+static void show_epoch(run *r, const revbifpn_report *report) {
+    cli_progress_clear(&r->progress);
+    printf("epoch %d/%d  loss %.4f  val loss %.4f  top-1 %.4f  top-5 %.4f%s", report->epoch, report->epochs,
+           report->mean_loss, report->val.loss, report->val.top1, report->val.top5,
+           report->improved ? "  best" : "");
+    if (report->val.bad_files) printf("  (%d pictures unreadable)", report->val.bad_files);
+    printf("\n");
+    fflush(stdout);
+    r->last = cli_clock(); /* validation is no part of a step's time */
+    if (report->val.top1 > r->best_top1) r->best_top1 = report->val.top1;
+}
+
+static int stop_now(run *r) {
+    cli_progress_clear(&r->progress);
+    revbifpn_status status = revbifpn_trainer_checkpoint(r->trainer);
+    if (status != REVBIFPN_OK) return cli_report(r->args, r->ctx, status);
+    fprintf(stderr, "revbifpn train: %s: checkpoint written; go on with --resume %s\n",
+            strsignal(stop_signal), revbifpn_trainer_configuration(r->trainer)->out);
+    return CLI_STOPPED;
+}
+
+static int finish(run *r, bool any_step) {
+    const char *out = revbifpn_trainer_configuration(r->trainer)->out;
+    if (any_step)
+        printf("done; weights: %s/weights/best.safetensors and last.safetensors, curve: %s/results.csv\n",
+               out, out);
+    else
+        printf("this run is complete; a larger --epochs would extend it: %s\n", out);
+    return CLI_OK;
+}
+
+static int run_steps(run *r) {
+    revbifpn_report report = {0};
+    cli_progress_open(&r->progress);
+    r->last = cli_clock();
+    for (bool any_step = false;; any_step = true) {
+        if (stop_signal) return stop_now(r);
+        revbifpn_status status = revbifpn_trainer_step(r->trainer, &report);
+        if (status == REVBIFPN_STOPPED) return finish(r, any_step);
+        if (status != REVBIFPN_OK) {
+            cli_progress_clear(&r->progress);
+            return cli_report(r->args, r->ctx, status);
+        }
+        show_step(r, &report);
+        if (report.epoch_done) show_epoch(r, &report);
+        if (report.finished) return finish(r, true);
+    }
+}
+
+static int open_and_run(run *r, const revbifpn_train_config *config) {
+    revbifpn_status status = revbifpn_trainer_open(r->ctx, config, cli_given(r->args, "resume"), &r->trainer);
+    if (status != REVBIFPN_OK) return cli_report(r->args, r->ctx, status);
+    watch_signals();
+    print_start(r);
+    return run_steps(r);
+}
+
+int verb_train(const cli_args *args) {
+    run r = {.args = args, .best_top1 = -1};
+    char name[64];
+    bool resume = cli_given(args, "resume");
+    int code = resume                   ? check_resume(args)
+               : cli_text(args, "data") ? CLI_OK
+                                        : cli_usage(args, "--data DIR is missing");
+    if (!code && resume && cli_given(args, "out"))
+        code = cli_usage(args, "--out and --resume exclude each other");
+    if (!code) code = cli_open(args, &r.ctx);
+    if (code) return code;
+    revbifpn_train_config config = revbifpn_default_train();
+    revbifpn_status status = REVBIFPN_OK;
+    if (resume) {
+        resume_config(args, &config);
+    } else {
+        free_run_name(name);
+        config.out = cli_given(args, "out") ? cli_text(args, "out") : name;
+        status = fresh_config(args, r.ctx, &config);
+    }
+    code = status == REVBIFPN_OK ? open_and_run(&r, &config) : cli_report(args, r.ctx, status);
+    revbifpn_trainer_close(&r.trainer);
+    revbifpn_close(&r.ctx);
+    return code;
+}

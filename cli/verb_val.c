@@ -1,0 +1,52 @@
+/* revbifpn val: top-1 and top-5 of trained weights. */
+#include "print.h"
+#include "progress.h"
+#include "verbs.h"
+
+static void print_json(const revbifpn_metrics *m) {
+    printf("{\"top1\": ");
+    cli_json_real(stdout, m->top1);
+    printf(", \"top5\": ");
+    cli_json_real(stdout, m->top5);
+    printf(", \"loss\": ");
+    cli_json_real(stdout, m->loss);
+    printf(", \"images\": %d, \"bad_files\": %d}\n", m->images, m->bad_files);
+}
+
+static void print_text(const revbifpn_metrics *m) {
+    printf("top-1 %.4f, top-5 %.4f, loss %.4f on %d pictures", m->top1, m->top5, m->loss, m->images);
+    if (m->bad_files) printf("; %d could not be read", m->bad_files);
+    printf("\n");
+}
+
+int verb_val(const cli_args *args) {
+    revbifpn *ctx = NULL;
+    revbifpn_model *model = NULL;
+    revbifpn_metrics metrics;
+    cli_progress progress;
+    revbifpn_val_options options = revbifpn_default_val();
+    options.data = cli_text(args, "data");
+    options.batch = (int)cli_int(args, "batch");
+    options.workers = (int)cli_int(args, "workers");
+    options.apply_exif = cli_given(args, "exif");
+    options.max_bad = (int)cli_int(args, "max-bad");
+    options.max_pixels = (uint64_t)cli_int(args, "max-pixels");
+    options.crop_pct = cli_real(args, "crop-pct");
+    options.progress = cli_progress_count;
+    options.user = &progress;
+    int code = cli_open(args, &ctx);
+    if (code) return code;
+    revbifpn_status status = revbifpn_model_load(ctx, cli_text(args, "weights"), &model);
+    cli_progress_open(&progress);
+    if (status == REVBIFPN_OK) status = revbifpn_evaluate(model, &options, &metrics);
+    cli_progress_clear(&progress);
+    if (status != REVBIFPN_OK)
+        code = cli_report(args, ctx, status);
+    else if (cli_given(args, "json"))
+        print_json(&metrics);
+    else
+        print_text(&metrics);
+    revbifpn_model_free(&model);
+    revbifpn_close(&ctx);
+    return code;
+}

@@ -1,0 +1,15 @@
+/* One function per verb, each in cli/verb_NAME.c: the exit status of the command. */
+#ifndef REVBIFPN_CLI_VERBS_H
+#define REVBIFPN_CLI_VERBS_H
+
+#include "options.h"
+
+int verb_train(const cli_args *args);
+int verb_val(const cli_args *args);
+int verb_predict(const cli_args *args);
+int verb_plan(const cli_args *args);
+int verb_inspect(const cli_args *args);
+int verb_bench(const cli_args *args);
+int verb_synth(const cli_args *args);
+
+#endif
