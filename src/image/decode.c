@@ -61,7 +61,7 @@ revbifpn_status rb_decode_begin(rb_decode_job *job, uint64_t width, uint64_t hei
     job->info.stored_width = (int)width;
     job->info.stored_height = (int)height;
     status = rb_image_alloc(job->image, (int)width, (int)height, job->err);
-    return status ? rb_fail_prefix(job->err, "%s: ", job->name) : status;
+    return status && job->err ? rb_fail_prefix(job->err, "%s: ", job->name) : status;
 }
 
 static const char *shown_name(const char *name) {
