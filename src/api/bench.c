@@ -65,8 +65,7 @@ static void fill_batch(bench *b) {
     for (int i = 0; i < b->image.n; i++) b->labels[i] = i % b->options->model.classes;
 }
 
-static revbifpn_status infer(bench *b, const rb_images *images)
-{
+static revbifpn_status infer(bench *b, const rb_images *images) {
     rb_pass pass = {.exec = &b->step.exec, .err = &b->ctx->error, .k = RB_GRID_START};
     return rb_model_forward_on_a_grid(&b->network, &pass, images);
 }

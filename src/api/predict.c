@@ -10,24 +10,23 @@
 
 enum { MAX_PIXELS = 178000000, BEST_MAX = 1000, BATCH = 32 };
 
-static rb_eval_transform transform_of(const revbifpn_model *model, double crop_pct)
-{
+static rb_eval_transform transform_of(const revbifpn_model *model, double crop_pct) {
     const rb_preprocess *p = &model->info.preprocess;
     return (rb_eval_transform){.width = model->info.config.image_width,
                                .height = model->info.config.image_height,
                                .crop_pct = crop_pct > 0 ? crop_pct : p->crop_pct,
-                               .filter = strcmp(p->interpolation, "bilinear") ? RB_FILTER_BICUBIC : RB_FILTER_BILINEAR};
+                               .filter = strcmp(p->interpolation, "bilinear") ? RB_FILTER_BICUBIC
+                                                                              : RB_FILTER_BILINEAR};
 }
 
-static revbifpn_status need_classifier(const revbifpn_model *model)
-{
+static revbifpn_status need_classifier(const revbifpn_model *model) {
     const revbifpn_model_config *c = &model->info.config;
     if (c->classes && c->input_channels == 3) return REVBIFPN_OK;
-    return rb_fail(&model->ctx->error, REVBIFPN_UNSUPPORTED, "needs a network with classes and 3 input channels");
+    return rb_fail(&model->ctx->error, REVBIFPN_UNSUPPORTED,
+                   "needs a network with classes and 3 input channels");
 }
 
-static revbifpn_status forward(revbifpn_model *model, const rb_image *image)
-{
+static revbifpn_status forward(revbifpn_model *model, const rb_image *image) {
     revbifpn_status status;
     revbifpn *ctx = model->ctx;
     rb_eval_transform transform = transform_of(model, 0);
@@ -46,8 +45,7 @@ fail:
 }
 
 /* Softmax over all classes, then the best of them. */
-static void fill(revbifpn_model *model, revbifpn_prediction *best, int count)
-{
+static void fill(revbifpn_model *model, revbifpn_prediction *best, int count) {
     const float *logits = model->network.logits;
     int classes = model->info.config.classes, index[BEST_MAX];
     rb_top_k(logits, classes, count, index);
@@ -61,13 +59,13 @@ static void fill(revbifpn_model *model, revbifpn_prediction *best, int count)
     }
 }
 
-static revbifpn_status predict(revbifpn_model *model, const rb_image *image, revbifpn_prediction *best, int capacity,
-                               int *found)
-{
+static revbifpn_status predict(revbifpn_model *model, const rb_image *image, revbifpn_prediction *best,
+                               int capacity, int *found) {
     revbifpn_status status;
     *found = 0;
     TRY(need_classifier(model));
-    if (capacity < 1) return rb_fail(&model->ctx->error, REVBIFPN_BAD_ARGUMENT, "topk %d: at least 1", capacity);
+    if (capacity < 1)
+        return rb_fail(&model->ctx->error, REVBIFPN_BAD_ARGUMENT, "topk %d: at least 1", capacity);
     TRY(forward(model, image));
     int count = capacity < model->info.config.classes ? capacity : model->info.config.classes;
     *found = count < BEST_MAX ? count : BEST_MAX;
@@ -77,16 +75,14 @@ fail:
     return status;
 }
 
-revbifpn_status revbifpn_predict(revbifpn_model *model, const revbifpn_image *image, revbifpn_prediction *best,
-                                 int capacity, int *found)
-{
+revbifpn_status revbifpn_predict(revbifpn_model *model, const revbifpn_image *image,
+                                 revbifpn_prediction *best, int capacity, int *found) {
     rb_image view = {image->width, image->height, image->pixels};
     return predict(model, &view, best, capacity, found);
 }
 
-revbifpn_status revbifpn_predict_file(revbifpn_model *model, const char *path, revbifpn_prediction *best, int capacity,
-                                      int *found)
-{
+revbifpn_status revbifpn_predict_file(revbifpn_model *model, const char *path, revbifpn_prediction *best,
+                                      int capacity, int *found) {
     rb_image image = {0};
     rb_decode_options options = {.max_pixels = MAX_PIXELS};
     revbifpn_status status = rb_image_read(path, &options, &image, NULL, &model->ctx->error);
@@ -96,16 +92,16 @@ revbifpn_status revbifpn_predict_file(revbifpn_model *model, const char *path, r
     return status;
 }
 
-/* ---- evaluation ---------------------------------------------------------------------------------------------------- */
+/* ---- evaluation
+ * ---------------------------------------------------------------------------------------------------- */
 
-revbifpn_val_options revbifpn_default_val(void)
-{
+revbifpn_val_options revbifpn_default_val(void) {
     return (revbifpn_val_options){
         .struct_size = sizeof(revbifpn_val_options), .workers = 2, .max_bad = 50, .max_pixels = MAX_PIXELS};
 }
 
-static revbifpn_status open_split(const revbifpn_model *model, const revbifpn_val_options *o, rb_dataset *data)
-{
+static revbifpn_status open_split(const revbifpn_model *model, const revbifpn_val_options *o,
+                                  rb_dataset *data) {
     revbifpn *ctx = model->ctx;
     rb_dataset_options options = {.purpose = RB_DATASET_EVALUATE,
                                   .class_names = (const char *const *)model->info.classes,
@@ -114,12 +110,12 @@ static revbifpn_status open_split(const revbifpn_model *model, const revbifpn_va
     revbifpn_status status = rb_dataset_open(data, o->data, &options, &ctx->error);
     if (status != REVBIFPN_OK) return status;
     if (data->classes <= model->info.config.classes) return REVBIFPN_OK;
-    return rb_fail(&ctx->error, REVBIFPN_BAD_DATA, "%s has %d classes, the network %d", o->data, data->classes,
-                   model->info.config.classes);
+    return rb_fail(&ctx->error, REVBIFPN_BAD_DATA, "%s has %d classes, the network %d", o->data,
+                   data->classes, model->info.config.classes);
 }
 
-revbifpn_status revbifpn_evaluate(revbifpn_model *model, const revbifpn_val_options *o, revbifpn_metrics *out)
-{
+revbifpn_status revbifpn_evaluate(revbifpn_model *model, const revbifpn_val_options *o,
+                                  revbifpn_metrics *out) {
     revbifpn_status status;
     revbifpn *ctx = model->ctx;
     rb_dataset data = {0};

@@ -11,8 +11,7 @@ struct revbifpn_trainer {
     uint64_t max_memory;
 };
 
-revbifpn_train_config revbifpn_default_train(void)
-{
+revbifpn_train_config revbifpn_default_train(void) {
     return (revbifpn_train_config){.struct_size = sizeof(revbifpn_train_config),
                                    .epochs = 100,
                                    .batch = 32,
@@ -34,20 +33,19 @@ revbifpn_train_config revbifpn_default_train(void)
 }
 
 /* Takes the plan, and refuses when it is larger than the limit. */
-static revbifpn_status check_plan(void *user, rb_model *network, rb_shape image, bool stored, rb_error *err)
-{
+static revbifpn_status check_plan(void *user, rb_model *network, rb_shape image, bool stored, rb_error *err) {
     revbifpn_trainer *t = user;
     t->memory = rb_api_memory(t->ctx, network, image, true, stored);
     if (!t->max_memory || t->memory.total_bytes <= t->max_memory) return REVBIFPN_OK;
-    return rb_fail(err, REVBIFPN_DOES_NOT_FIT,
-                   "the plan needs %llu bytes, --max-memory allows %llu; each picture less in the batch frees %llu",
-                   (unsigned long long)t->memory.total_bytes, (unsigned long long)t->max_memory,
-                   (unsigned long long)t->memory.activation_bytes_per_sample);
+    return rb_fail(
+        err, REVBIFPN_DOES_NOT_FIT,
+        "the plan needs %llu bytes, --max-memory allows %llu; each picture less in the batch frees %llu",
+        (unsigned long long)t->memory.total_bytes, (unsigned long long)t->max_memory,
+        (unsigned long long)t->memory.activation_bytes_per_sample);
 }
 
 revbifpn_status revbifpn_trainer_open(revbifpn *ctx, const revbifpn_train_config *config, int resume,
-                                      revbifpn_trainer **out)
-{
+                                      revbifpn_trainer **out) {
     revbifpn_trainer *t = *out = rb_alloc(sizeof *t);
     if (!t) return rb_fail(&ctx->error, REVBIFPN_OUT_OF_MEMORY, "out of memory for a trainer");
     t->ctx = ctx;
@@ -58,8 +56,7 @@ revbifpn_status revbifpn_trainer_open(revbifpn *ctx, const revbifpn_train_config
     return status;
 }
 
-void revbifpn_trainer_close(revbifpn_trainer **trainer)
-{
+void revbifpn_trainer_close(revbifpn_trainer **trainer) {
     if (!*trainer) return;
     rb_trainer_close(&(*trainer)->inner);
     rb_free(*trainer);
@@ -68,17 +65,14 @@ void revbifpn_trainer_close(revbifpn_trainer **trainer)
 
 const revbifpn_memory *revbifpn_trainer_memory(const revbifpn_trainer *trainer) { return &trainer->memory; }
 
-const revbifpn_train_config *revbifpn_trainer_configuration(const revbifpn_trainer *trainer)
-{
+const revbifpn_train_config *revbifpn_trainer_configuration(const revbifpn_trainer *trainer) {
     return &trainer->inner.args;
 }
 
-revbifpn_status revbifpn_trainer_step(revbifpn_trainer *trainer, revbifpn_report *out)
-{
+revbifpn_status revbifpn_trainer_step(revbifpn_trainer *trainer, revbifpn_report *out) {
     return rb_trainer_step(&trainer->inner, out, &trainer->ctx->error);
 }
 
-revbifpn_status revbifpn_trainer_checkpoint(revbifpn_trainer *trainer)
-{
+revbifpn_status revbifpn_trainer_checkpoint(revbifpn_trainer *trainer) {
     return rb_trainer_checkpoint(&trainer->inner, &trainer->ctx->error);
 }

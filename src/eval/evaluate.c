@@ -2,16 +2,15 @@
 
 #include "eval/topk.h"
 
-rb_step_bytes rb_step_bytes_join(rb_step_bytes a, rb_step_bytes b)
-{
+rb_step_bytes rb_step_bytes_join(rb_step_bytes a, rb_step_bytes b) {
     size_t kept_a = a.state + a.kept, kept_b = b.state + b.kept;
     size_t scratch_a = a.gradient + a.scratch, scratch_b = b.gradient + b.scratch;
     return (rb_step_bytes){.kept = kept_a > kept_b ? kept_a : kept_b,
                            .scratch = scratch_a > scratch_b ? scratch_a : scratch_b};
 }
 
-rb_step_bytes rb_evaluation_bytes(rb_model *model, const struct rb_ops *ops, rb_pool *pool, rb_shape image, int last)
-{
+rb_step_bytes rb_evaluation_bytes(rb_model *model, const struct rb_ops *ops, rb_pool *pool, rb_shape image,
+                                  int last) {
     rb_step_bytes whole = rb_model_measure(model, ops, pool, image, false, false);
     if (last <= 0) return whole;
     image.n = last;
@@ -23,8 +22,7 @@ typedef struct sums {
     double loss;
 } sums;
 
-static void judge(const rb_evaluation *e, const rb_batch *batch, sums *s)
-{
+static void judge(const rb_evaluation *e, const rb_batch *batch, sums *s) {
     int classes = e->model->config.classes;
     for (int i = 0; i < batch->count; i++) {
         const float *logits = e->model->logits + (size_t)i * (size_t)classes;
@@ -39,8 +37,7 @@ static void judge(const rb_evaluation *e, const rb_batch *batch, sums *s)
     }
 }
 
-static revbifpn_status run(const rb_evaluation *e, rb_loader *loader, sums *s, rb_error *err)
-{
+static revbifpn_status run(const rb_evaluation *e, rb_loader *loader, sums *s, rb_error *err) {
     revbifpn_status status;
     rb_batch batch;
     for (int seen = 0;; seen += batch.count) {
@@ -58,8 +55,7 @@ fail:
     return status;
 }
 
-revbifpn_status rb_evaluate(const rb_evaluation *e, revbifpn_metrics *out, rb_error *err)
-{
+revbifpn_status rb_evaluate(const rb_evaluation *e, revbifpn_metrics *out, rb_error *err) {
     rb_loader *loader = NULL;
     sums s = {0};
     revbifpn_status status;

@@ -7,8 +7,8 @@
 
 typedef struct rb_evaluation {
     rb_model *model;
-    rb_exec *exec;    /* opened with at least rb_evaluation_bytes */
-    int k;            /* the saved grid */
+    rb_exec *exec; /* opened with at least rb_evaluation_bytes */
+    int k;         /* the saved grid */
     const float *mean, *std;
     const rb_loader_options *data; /* an evaluation split; its batch size is the largest that comes */
     void (*progress)(void *user, int done, int all);
@@ -16,7 +16,8 @@ typedef struct rb_evaluation {
 } rb_evaluation;
 
 /* Bytes for batches of `batch` pictures and for a last one of `last`. */
-rb_step_bytes rb_evaluation_bytes(rb_model *model, const struct rb_ops *ops, rb_pool *pool, rb_shape image, int last);
+rb_step_bytes rb_evaluation_bytes(rb_model *model, const struct rb_ops *ops, rb_pool *pool, rb_shape image,
+                                  int last);
 /* A plan under which both run: kept arena (in `kept`) and scratch arena (in `scratch`) of the larger one. */
 rb_step_bytes rb_step_bytes_join(rb_step_bytes a, rb_step_bytes b);
 

@@ -3,16 +3,21 @@
 
 #include "train/setup.h"
 
-revbifpn_status rb_train_copy_args(rb_trainer *t, const revbifpn_train_config *config, rb_error *err)
-{
-    const char *data = config->data ? config->data : "", *filter = config->interpolation;
-    size_t data_size = strlen(data) + 1, filter_size = strlen(filter) + 1;
-    char *strings = rb_alloc(data_size + filter_size);
+revbifpn_status rb_train_copy_args(rb_trainer *t, const revbifpn_train_config *config, rb_error *err) {
+    const char *texts[3] = {config->data, config->interpolation, config->out};
+    size_t size = 0;
+    for (int i = 0; i < 3; i++) size += (texts[i] ? strlen(texts[i]) : 0) + 1;
+    char *strings = rb_alloc(size), *next = strings;
     if (!strings) return rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "out of memory for the arguments");
+    for (int i = 0; i < 3; i++) {
+        size_t length = texts[i] ? strlen(texts[i]) + 1 : 1;
+        texts[i] = texts[i] ? memcpy(next, texts[i], length) : next;
+        next += length;
+    }
     t->args = *config;
-    t->args.data = memcpy(strings, data, data_size);
-    t->args.interpolation = memcpy(strings + data_size, filter, filter_size);
-    t->args.out = NULL; /* the run folder knows it */
+    t->args.data = texts[0];
+    t->args.interpolation = texts[1];
+    t->args.out = texts[2];
     rb_free(t->strings);
     t->strings = strings;
     return REVBIFPN_OK;
@@ -23,8 +28,7 @@ typedef struct range {
     double value, low, high;
 } range;
 
-revbifpn_status rb_train_check(const revbifpn_train_config *a, rb_error *err)
-{
+revbifpn_status rb_train_check(const revbifpn_train_config *a, rb_error *err) {
     const range ranges[] = {
         {"epochs", a->epochs, 1, 1e6},
         {"batch", a->batch, 1, 65536},
@@ -42,8 +46,8 @@ revbifpn_status rb_train_check(const revbifpn_train_config *a, rb_error *err)
     if (!*a->data) return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "data: no folder named");
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
         if (!(ranges[i].value >= ranges[i].low && ranges[i].value <= ranges[i].high))
-            return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "%s %g: from %g to %g", ranges[i].name, ranges[i].value,
-                           ranges[i].low, ranges[i].high);
+            return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "%s %g: from %g to %g", ranges[i].name,
+                           ranges[i].value, ranges[i].low, ranges[i].high);
     if (!a->max_pixels) return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "max-pixels 0: at least 1");
     return REVBIFPN_OK;
 }

@@ -10,16 +10,16 @@
 enum { RING = 4 };
 
 /* On resume the run's own arguments hold, but for these. */
-static void override(revbifpn_train_config *args, const revbifpn_train_config *given)
-{
+static void override(revbifpn_train_config *args, const revbifpn_train_config *given) {
     if (given->epochs) args->epochs = given->epochs;
     if (given->data && *given->data) args->data = given->data;
+    args->out = given->out;
     args->workers = given->workers;
     args->max_memory = given->max_memory;
 }
 
-static revbifpn_status find_arguments(rb_trainer *t, const revbifpn_train_config *given, bool resume, rb_error *err)
-{
+static revbifpn_status find_arguments(rb_trainer *t, const revbifpn_train_config *given, bool resume,
+                                      rb_error *err) {
     revbifpn_status status;
     revbifpn_train_config args = *given;
     char *strings = NULL;
@@ -35,28 +35,26 @@ fail:
     return status;
 }
 
-static revbifpn_status open_data(rb_trainer *t, rb_error *err)
-{
+static revbifpn_status open_data(rb_trainer *t, rb_error *err) {
     revbifpn_status status;
-    rb_dataset_options options = {.purpose = RB_DATASET_TRAIN, .val_fraction = t->args.val_fraction,
-                                  .seed = t->args.seed};
+    rb_dataset_options options = {
+        .purpose = RB_DATASET_TRAIN, .val_fraction = t->args.val_fraction, .seed = t->args.seed};
     TRY(rb_dataset_open(&t->data, t->args.data, &options, err));
     revbifpn_model_config *c = &t->args.model;
     if (!c->classes) c->classes = t->data.classes;
     if (c->classes != t->data.classes)
-        return rb_fail(err, REVBIFPN_BAD_DATA, "%s has %d classes, the network %d", t->args.data, t->data.classes,
-                       c->classes);
+        return rb_fail(err, REVBIFPN_BAD_DATA, "%s has %d classes, the network %d", t->args.data,
+                       t->data.classes, c->classes);
     t->steps = t->data.train.count / t->args.batch;
     if (!t->steps)
-        return rb_fail(err, REVBIFPN_BAD_DATA, "%s: %d training pictures do not fill one batch of %d", t->args.data,
-                       t->data.train.count, t->args.batch);
+        return rb_fail(err, REVBIFPN_BAD_DATA, "%s: %d training pictures do not fill one batch of %d",
+                       t->args.data, t->data.train.count, t->args.batch);
     return REVBIFPN_OK;
 fail:
     return status;
 }
 
-static revbifpn_status choose_interpolation(rb_trainer *t, rb_error *err)
-{
+static revbifpn_status choose_interpolation(rb_trainer *t, rb_error *err) {
     static const char *const names[] = {"bilinear", "bicubic", "random"};
     for (int i = 0; i < 3; i++)
         if (!strcmp(t->args.interpolation, names[i])) {
@@ -67,8 +65,7 @@ static revbifpn_status choose_interpolation(rb_trainer *t, rb_error *err)
                    t->args.interpolation);
 }
 
-static revbifpn_status set_loader_options(rb_trainer *t, rb_error *err)
-{
+static revbifpn_status set_loader_options(rb_trainer *t, rb_error *err) {
     revbifpn_status status;
     const revbifpn_train_config *a = &t->args;
     rb_loader_options *o = &t->train_options;
@@ -102,18 +99,17 @@ fail:
     return status;
 }
 
-static rb_shape batch_shape(const rb_trainer *t)
-{
+static rb_shape batch_shape(const rb_trainer *t) {
     const revbifpn_model_config *c = &t->args.model;
     return (rb_shape){t->args.batch, c->image_height, c->image_width, c->input_channels};
 }
 
-static revbifpn_status build_network(rb_trainer *t, rb_error *err)
-{
+static revbifpn_status build_network(rb_trainer *t, rb_error *err) {
     revbifpn_status status;
     TRY(rb_config_check(&t->args.model, err));
     if (t->args.model.input_channels != 3)
-        return rb_fail(err, REVBIFPN_UNSUPPORTED, "training from picture files needs a network of 3 channels, not %d",
+        return rb_fail(err, REVBIFPN_UNSUPPORTED,
+                       "training from picture files needs a network of 3 channels, not %d",
                        t->args.model.input_channels);
     TRY(rb_model_check_input(&t->args.model, batch_shape(t), true, err));
     return rb_model_create(&t->model, &t->args.model, err);
@@ -121,8 +117,7 @@ fail:
     return status;
 }
 
-static revbifpn_status allocate(rb_trainer *t, rb_error *err)
-{
+static revbifpn_status allocate(rb_trainer *t, rb_error *err) {
     revbifpn_status status;
     bool stored = t->args.activations == REVBIFPN_STORED;
     rb_shape image = batch_shape(t);
@@ -141,14 +136,15 @@ static revbifpn_status allocate(rb_trainer *t, rb_error *err)
     TRY(rb_step_open(&t->step, t->ops, t->pool, &bytes, err));
     t->info = (rb_weights_info){.config = t->args.model, .preprocess = rb_preprocess_default()};
     t->info.preprocess.crop_pct = t->args.crop_pct;
-    if (t->val_options.eval.filter == RB_FILTER_BILINEAR) strcpy(t->info.preprocess.interpolation, "bilinear");
+    if (t->val_options.eval.filter == RB_FILTER_BILINEAR)
+        strcpy(t->info.preprocess.interpolation, "bilinear");
     return rb_weights_info_set_classes(&t->info, t->data.class_names, t->data.classes, err);
 fail:
     return status;
 }
 
-static revbifpn_status check_classes(const rb_trainer *t, const rb_weights_info *saved, const char *path, rb_error *err)
-{
+static revbifpn_status check_classes(const rb_trainer *t, const rb_weights_info *saved, const char *path,
+                                     rb_error *err) {
     char difference[200];
     if (!rb_config_equal_architecture(&saved->config, &t->args.model, difference, sizeof difference))
         return rb_fail(err, REVBIFPN_BAD_FILE, "%s: of another network than args.json: %s", path, difference);
@@ -160,8 +156,7 @@ static revbifpn_status check_classes(const rb_trainer *t, const rb_weights_info 
 }
 
 /* Weights, momenta, grid and place of the checkpoint. */
-static revbifpn_status read_checkpoint(rb_trainer *t, const char *path, rb_error *err)
-{
+static revbifpn_status read_checkpoint(rb_trainer *t, const char *path, rb_error *err) {
     revbifpn_status status;
     rb_tensor_file *file = NULL;
     rb_weights_info saved = {0};
@@ -172,7 +167,8 @@ static revbifpn_status read_checkpoint(rb_trainer *t, const char *path, rb_error
     TRY(rb_weights_read(file, &t->model.params, &checkpoint, err));
     t->step.k = saved.grid;
     if (!rb_progress_from_text(checkpoint.training, &t->progress) || t->progress.step >= t->steps)
-        status = rb_fail(err, REVBIFPN_BAD_FILE, "%s: metadata: \"training\" says no place in this run", path);
+        status =
+            rb_fail(err, REVBIFPN_BAD_FILE, "%s: metadata: \"training\" says no place in this run", path);
 fail:
     rb_free(checkpoint.training);
     rb_weights_info_close(&saved);
@@ -181,8 +177,7 @@ fail:
 }
 
 /* Initial weights, or those of the checkpoint; then the loader at that place. */
-static revbifpn_status start(rb_trainer *t, bool resume, const char *out, rb_error *err)
-{
+static revbifpn_status start(rb_trainer *t, bool resume, const char *out, rb_error *err) {
     revbifpn_status status;
     char path[4096];
     t->progress = (rb_progress){.best_top1 = -1};
@@ -203,8 +198,7 @@ fail:
 
 revbifpn_status rb_trainer_open(rb_trainer *t, const revbifpn_train_config *config, bool resume,
                                 const struct rb_ops *ops, rb_pool *pool, rb_plan_check *check, void *user,
-                                rb_error *err)
-{
+                                rb_error *err) {
     revbifpn_status status;
     *t = (rb_trainer){.ops = ops, .pool = pool};
     TRY(find_arguments(t, config, resume, err));
@@ -218,8 +212,7 @@ fail:
     return status;
 }
 
-void rb_trainer_close(rb_trainer *t)
-{
+void rb_trainer_close(rb_trainer *t) {
     rb_loader_close(&t->loader);
     rb_step_close(&t->step);
     rb_model_close(&t->model);

@@ -7,6 +7,7 @@
 /* BAD_ARGUMENT naming the first argument out of range. */
 revbifpn_status rb_train_check(const revbifpn_train_config *args, rb_error *err) RB_CHECKED;
 /* Takes over `config`, copying its strings. */
-revbifpn_status rb_train_copy_args(rb_trainer *t, const revbifpn_train_config *config, rb_error *err) RB_CHECKED;
+revbifpn_status rb_train_copy_args(rb_trainer *t, const revbifpn_train_config *config,
+                                   rb_error *err) RB_CHECKED;
 
 #endif

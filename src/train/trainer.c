@@ -6,22 +6,20 @@
 #include "eval/evaluate.h"
 #include "train/schedule.h"
 
-static double milliseconds(void)
-{
+static double milliseconds(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
-static double rate_of(const rb_trainer *t)
-{
+static double rate_of(const rb_trainer *t) {
     int64_t steps = (int64_t)t->steps * t->args.epochs, warmup = (int64_t)t->steps * t->args.warmup_epochs;
-    return rb_schedule_cosine(t->args.lr, (int64_t)t->progress.epoch * t->steps + t->progress.step, warmup, steps);
+    return rb_schedule_cosine(t->args.lr, (int64_t)t->progress.epoch * t->steps + t->progress.step, warmup,
+                              steps);
 }
 
 /* The next file that could not be read (or only in part), or what the step has to say. */
-static const char *note_of(rb_trainer *t, const rb_step_report *step)
-{
+static const char *note_of(rb_trainer *t, const rb_step_report *step) {
     const rb_loader_issue *issues;
     size_t count = rb_loader_issues(t->loader, &issues);
     if (step->lowered) {
@@ -37,8 +35,7 @@ static const char *note_of(rb_trainer *t, const rb_step_report *step)
     return t->note;
 }
 
-static revbifpn_status train_on_next(rb_trainer *t, revbifpn_report *r, rb_error *err)
-{
+static revbifpn_status train_on_next(rb_trainer *t, revbifpn_report *r, rb_error *err) {
     revbifpn_status status;
     rb_batch batch;
     rb_step_report step;
@@ -63,8 +60,7 @@ fail:
     return status;
 }
 
-revbifpn_status rb_trainer_checkpoint(rb_trainer *t, rb_error *err)
-{
+revbifpn_status rb_trainer_checkpoint(rb_trainer *t, rb_error *err) {
     char path[4096], training[160];
     t->info.grid = t->step.k;
     rb_progress_to_text(&t->progress, training);
@@ -73,8 +69,7 @@ revbifpn_status rb_trainer_checkpoint(rb_trainer *t, rb_error *err)
                            &checkpoint, err);
 }
 
-static revbifpn_status validate(rb_trainer *t, revbifpn_report *r, rb_error *err)
-{
+static revbifpn_status validate(rb_trainer *t, revbifpn_report *r, rb_error *err) {
     rb_evaluation e = {.model = &t->model,
                        .exec = &t->step.exec,
                        .k = t->step.k,
@@ -85,8 +80,7 @@ static revbifpn_status validate(rb_trainer *t, revbifpn_report *r, rb_error *err
 }
 
 /* Validation, then the files in an order that a kill between any two does not hurt: the checkpoint last. */
-static revbifpn_status end_epoch(rb_trainer *t, revbifpn_report *r, rb_error *err)
-{
+static revbifpn_status end_epoch(rb_trainer *t, revbifpn_report *r, rb_error *err) {
     revbifpn_status status;
     char path[4096];
     TRY(validate(t, r, err));
@@ -101,9 +95,10 @@ static revbifpn_status end_epoch(rb_trainer *t, revbifpn_report *r, rb_error *er
                            .top1 = r->val.top1,
                            .top5 = r->val.top5};
     if (r->improved)
-        TRY(rb_weights_save(rb_run_file(&t->run, "weights/best.safetensors", path), &t->model.params, &t->info, NULL,
-                            err));
-    TRY(rb_weights_save(rb_run_file(&t->run, "weights/last.safetensors", path), &t->model.params, &t->info, NULL, err));
+        TRY(rb_weights_save(rb_run_file(&t->run, "weights/best.safetensors", path), &t->model.params,
+                            &t->info, NULL, err));
+    TRY(rb_weights_save(rb_run_file(&t->run, "weights/last.safetensors", path), &t->model.params, &t->info,
+                        NULL, err));
     TRY(rb_run_add_result(&t->run, &row, err));
     t->progress.epoch++;
     t->progress.step = 0;
@@ -114,8 +109,7 @@ fail:
     return status;
 }
 
-revbifpn_status rb_trainer_step(rb_trainer *t, revbifpn_report *r, rb_error *err)
-{
+revbifpn_status rb_trainer_step(rb_trainer *t, revbifpn_report *r, rb_error *err) {
     revbifpn_status status;
     if (t->finished) return rb_fail(err, REVBIFPN_STOPPED, "the run has all its %d epochs", t->args.epochs);
     *r = (revbifpn_report){.epoch = t->progress.epoch + 1, .epochs = t->args.epochs, .steps = t->steps};

@@ -19,17 +19,19 @@ typedef struct rb_trainer {
     rb_weights_info info;
     rb_run_folder run;
     rb_progress progress;
-    int steps;         /* in an epoch */
-    size_t told;       /* unreadable files already reported */
+    int steps;   /* in an epoch */
+    size_t told; /* unreadable files already reported */
     bool finished;
     char note[1200];
 } rb_trainer;
 
 /* What the plan of a run needs to know before anything is allocated. */
-typedef revbifpn_status rb_plan_check(void *user, rb_model *network, rb_shape image, bool stored, rb_error *err);
+typedef revbifpn_status rb_plan_check(void *user, rb_model *network, rb_shape image, bool stored,
+                                      rb_error *err);
 
-/* Reads the folder and args (on resume those of the run), builds the network, asks `check` (which may refuse), then
- * allocates, starts or resumes. The trainer is zeroed first and must be closed also after a failure. */
+/* Reads the folder and args (on resume those of the run), builds the network, asks `check` (which may
+ * refuse), then allocates, starts or resumes. The trainer is zeroed first and must be closed also after a
+ * failure. */
 revbifpn_status rb_trainer_open(rb_trainer *t, const revbifpn_train_config *config, bool resume,
                                 const struct rb_ops *ops, rb_pool *pool, rb_plan_check *check, void *user,
                                 rb_error *err) RB_CHECKED;
