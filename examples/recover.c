@@ -1,21 +1,20 @@
-/* Shows that the network is reversible: runs a picture up to the pyramid, keeps nothing else, inverts the network and
- * writes the picture that comes back.
+/* Shows that the network is reversible: runs a picture up to the pyramid, keeps nothing else, inverts the
+ * network and writes the picture that comes back.
  *
  *     recover PICTURE OUT.png [WEIGHTS.safetensors]
  *
- * Without weights a network with random ones is used: the inversion does not depend on what the weights are. */
+ * Without weights a network with random ones is used: the inversion does not depend on what the weights are.
+ */
 #include <revbifpn.h>
 #include <stdio.h>
 #include <string.h>
 
-static int report(revbifpn *ctx)
-{
+static int report(revbifpn *ctx) {
     fprintf(stderr, "recover: %s\n", revbifpn_message(ctx));
     return 1;
 }
 
-static int recover(revbifpn *ctx, const char *in, const char *out, const char *weights)
-{
+static int recover(revbifpn *ctx, const char *in, const char *out, const char *weights) {
     revbifpn_model *model = NULL;
     revbifpn_model_config config;
     revbifpn_image image = {0}, seen = {0}, recovered = {0};
@@ -36,14 +35,14 @@ static int recover(revbifpn *ctx, const char *in, const char *out, const char *w
     return !equal;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     revbifpn *ctx = NULL;
     if (argc < 3) {
         fprintf(stderr, "usage: recover PICTURE OUT.png [WEIGHTS.safetensors]\n");
         return 2;
     }
-    int code = revbifpn_open(&ctx, NULL) ? report(ctx) : recover(ctx, argv[1], argv[2], argc > 3 ? argv[3] : NULL);
+    int code =
+        revbifpn_open(&ctx, NULL) ? report(ctx) : recover(ctx, argv[1], argv[2], argc > 3 ? argv[3] : NULL);
     revbifpn_close(&ctx);
     return code;
 }

@@ -65,6 +65,11 @@ static void fill_batch(bench *b) {
     for (int i = 0; i < b->image.n; i++) b->labels[i] = i % b->options->model.classes;
 }
 
+static revbifpn_status infer(bench *b, const rb_images *images) {
+    rb_pass pass = {.exec = &b->step.exec, .err = &b->ctx->error, .k = RB_GRID_START};
+    return rb_model_forward_on_a_grid(&b->network, &pass, images);
+}
+
 static revbifpn_status run_steps(bench *b) {
     rb_preprocess p = rb_preprocess_default();
     rb_images images = {.shape = b->image, .bytes = b->pictures, .mean = p.mean, .std = p.std};
@@ -72,10 +77,12 @@ static revbifpn_status run_steps(bench *b) {
     for (int i = -1; i < b->options->steps; i++) { /* the first is the warm-up */
         if (i == 0) b->allocations = rb_alloc_count();
         double start = now();
-        revbifpn_status status =
-            b->options->training
-                ? rb_step_run(&b->step, &images, b->labels, 0.01, (uint64_t)(i + 1), &report, &b->ctx->error)
-                : rb_infer(&b->network, &b->step.exec, b->step.k, &images, &b->ctx->error);
+        revbifpn_status status;
+        if (b->options->training)
+            status =
+                rb_step_run(&b->step, &images, b->labels, 0.01, (uint64_t)(i + 1), &report, &b->ctx->error);
+        else
+            status = infer(b, &images);
         if (status != REVBIFPN_OK) return status;
         if (i >= 0) b->seconds[i] = now() - start;
     }

@@ -5,7 +5,6 @@
 #include "api/context.h"
 #include "image/image.h"
 #include "model/config.h"
-#include "train/step.h"
 
 revbifpn_status rb_api_prepare(revbifpn_model *model, rb_shape image) {
     revbifpn_status status;
@@ -134,11 +133,8 @@ static revbifpn_status there_and_back(revbifpn_model *model, const rb_image *see
     rb_images images = {.shape = shape, .bytes = seen->pixels};
     images.mean = model->info.preprocess.mean;
     images.std = model->info.preprocess.std;
-    while ((status = rb_model_forward(&model->network, &pass, &images, NULL, NULL)) ==
-               REVBIFPN_OUT_OF_RANGE &&
-           pass.k > RB_GRID_FLOOR)
-        pass.k--;
-    if (status == REVBIFPN_OK) status = rb_model_inverse(&model->network, &pass, floats);
+    TRY(rb_model_forward_on_a_grid(&model->network, &pass, &images));
+    status = rb_model_inverse(&model->network, &pass, floats);
 fail:
     return status;
 }

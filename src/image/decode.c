@@ -9,6 +9,8 @@
 
 /* Larger files are not pictures to train on; the limit bounds what one bad entry of a data set can take. */
 #define MAX_FILE_BYTES ((size_t)1 << 30)
+/* Of a longer side the tables and the rows in between of a resize would outgrow the picture. */
+#define MAX_SIDE ((uint64_t)1 << 20)
 /* Of a longer name errors show the end, so that the reason still fits behind it. */
 #define MAX_SHOWN_NAME ((size_t)700)
 
@@ -44,8 +46,9 @@ revbifpn_status rb_decode_fail(rb_decode_job *job, revbifpn_status status, const
 
 revbifpn_status rb_decode_check_size(rb_decode_job *job, uint64_t width, uint64_t height) {
     if (!width || !height) return rb_decode_fail(job, REVBIFPN_BAD_FILE, "width or height is 0");
-    bool fits = width <= INT32_MAX && height <= INT32_MAX && width <= job->max_pixels / height;
-    if (fits) return REVBIFPN_OK;
+    bool fits = width <= job->max_pixels / height, sides_fit = width <= MAX_SIDE && height <= MAX_SIDE;
+    if (fits && sides_fit) return REVBIFPN_OK;
+    if (fits) return rb_decode_fail(job, REVBIFPN_UNSUPPORTED, "a side of more than 1048576 pixels");
     return rb_fail(job->err, REVBIFPN_BAD_FILE,
                    "%s: %s: %llu x %llu pixels, more than the limit of %llu (--max-pixels)", job->name,
                    job->info.format, (unsigned long long)width, (unsigned long long)height,
@@ -58,7 +61,7 @@ revbifpn_status rb_decode_begin(rb_decode_job *job, uint64_t width, uint64_t hei
     job->info.stored_width = (int)width;
     job->info.stored_height = (int)height;
     status = rb_image_alloc(job->image, (int)width, (int)height, job->err);
-    return status ? rb_fail_prefix(job->err, "%s: ", job->name) : status;
+    return status && job->err ? rb_fail_prefix(job->err, "%s: ", job->name) : status;
 }
 
 static const char *shown_name(const char *name) {

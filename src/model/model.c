@@ -1,6 +1,8 @@
 /* Forward, backward and inverse of the whole network. */
 #include "model/model.h"
 
+#include <stdio.h>
+
 int rb_model_stride(const revbifpn_model_config *config) { return 4 << (config->streams - 1); }
 
 revbifpn_status rb_model_check_input(const revbifpn_model_config *config, rb_shape image, bool training,
@@ -60,6 +62,22 @@ revbifpn_status rb_model_forward(rb_model *m, rb_pass *pass, const rb_images *im
     return REVBIFPN_OK;
 fail:
     return status;
+}
+
+/* At the floor of k a state out of range is final. */
+static revbifpn_status exhausted(rb_error *err) {
+    char why[sizeof err->text];
+    snprintf(why, sizeof why, "%s", err->text);
+    return rb_fail(err, REVBIFPN_NOT_FINITE, "%.900s; the coarsest grid is 2^-%d", why, RB_GRID_FLOOR);
+}
+
+revbifpn_status rb_model_forward_on_a_grid(rb_model *m, rb_pass *pass, const rb_images *images) {
+    for (;;) {
+        revbifpn_status status = rb_model_forward(m, pass, images, NULL, NULL);
+        if (status != REVBIFPN_OUT_OF_RANGE) return status;
+        if (pass->k == RB_GRID_FLOOR) return exhausted(pass->err);
+        pass->k--;
+    }
 }
 
 /* Gradients of the streams, on scratch for the rest of the backward pass. */

@@ -55,6 +55,11 @@ revbifpn_status rb_model_check_input(const revbifpn_model_config *config, rb_sha
 /* Runs the network up to the logits (with classes) or the pyramid. Resets both arenas. */
 revbifpn_status rb_model_forward(rb_model *model, rb_pass *pass, const rb_images *images,
                                  rb_observer *observe, void *arg) RB_CHECKED;
+/* The same, repeated on the next coarser grid (pass->k − 1) for as long as a state leaves the range.
+ * NOT_FINITE when even the coarsest grid is not enough. Nothing has moved in between: all randomness is
+ * keyed. */
+revbifpn_status rb_model_forward_on_a_grid(rb_model *model, rb_pass *pass,
+                                           const rb_images *images) RB_CHECKED;
 /* From d_logits to the gradients of all parameters, which are added to. Consumes the pyramid. */
 revbifpn_status rb_model_backward(rb_model *model, rb_pass *pass) RB_CHECKED;
 

@@ -18,22 +18,6 @@ void rb_step_close(rb_step *s) {
     s->momentum = NULL;
 }
 
-/* At the floor of k a state out of range is final. */
-static revbifpn_status exhausted(rb_error *err) {
-    char why[sizeof err->text];
-    snprintf(why, sizeof why, "%s", err->text);
-    return rb_fail(err, REVBIFPN_NOT_FINITE, "%.900s; the coarsest grid is 2^-%d", why, RB_GRID_FLOOR);
-}
-
-static revbifpn_status forward_on_some_grid(rb_model *m, rb_pass *pass, const rb_images *images) {
-    for (;;) {
-        revbifpn_status status = rb_model_forward(m, pass, images, NULL, NULL);
-        if (status != REVBIFPN_OUT_OF_RANGE) return status;
-        if (pass->k == RB_GRID_FLOOR) return exhausted(pass->err);
-        pass->k--;
-    }
-}
-
 static revbifpn_status check_gradients(rb_step *s, rb_error *err) {
     const rb_params *p = &s->model->params;
     size_t at = rb_first_not_finite(&s->exec, p->gradient, p->trained);
@@ -85,7 +69,7 @@ revbifpn_status rb_step_run(rb_step *s, const rb_images *images, const int32_t *
     pass.step = index;
     *report = (rb_step_report){0};
     rb_zero(&s->exec, m->params.gradient, m->params.trained * sizeof(float));
-    TRY(forward_on_some_grid(m, &pass, images));
+    TRY(rb_model_forward_on_a_grid(m, &pass, images));
     rb_softmax_loss(&s->exec, images->shape.n, m->config.classes, m->logits, labels, (float)s->smoothing,
                     &report->loss, m->d_logits);
     if (!isfinite(report->loss))
@@ -98,9 +82,4 @@ revbifpn_status rb_step_run(rb_step *s, const rb_images *images, const int32_t *
     return REVBIFPN_OK;
 fail:
     return status;
-}
-
-revbifpn_status rb_infer(rb_model *m, rb_exec *exec, int k, const rb_images *images, rb_error *err) {
-    rb_pass pass = {.exec = exec, .err = err, .k = k};
-    return forward_on_some_grid(m, &pass, images);
 }

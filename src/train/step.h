@@ -33,9 +33,4 @@ void rb_step_close(rb_step *step);
 revbifpn_status rb_step_run(rb_step *step, const rb_images *images, const int32_t *labels, double lr,
                             uint64_t index, rb_step_report *report, rb_error *err) RB_CHECKED;
 
-/* Inference on one batch: model.logits. Starts from step->k, repeats with a lower k where it must, changes
- * nothing. */
-revbifpn_status rb_infer(rb_model *model, rb_exec *exec, int k, const rb_images *images,
-                         rb_error *err) RB_CHECKED;
-
 #endif

@@ -412,6 +412,11 @@ static void wrong_requests_are_refused(void **state) {
         rb_image_decode("x", b.bytes, b.size, &(rb_decode_options){.max_pixels = 116}, &image, NULL, &err),
         REVBIFPN_BAD_FILE);
     assert_string_equal(err.text, "x: BMP: 13 x 9 pixels, more than the limit of 116 (--max-pixels)");
+    put32(b.bytes + 18, 1 << 21); /* a long thin picture within the limit */
+    put32(b.bytes + 22, 1);
+    assert_int_equal(rb_image_decode("x", b.bytes, b.size, &(rb_decode_options){.max_pixels = 1 << 22},
+                                     &image, NULL, &err),
+                     REVBIFPN_UNSUPPORTED);
     assert_int_equal(rb_image_decode("x", (const uint8_t *)"II*\0rest", 8, &plain, &image, NULL, &err),
                      REVBIFPN_UNSUPPORTED);
     assert_int_equal(rb_image_read("/no/such/file", &plain, &image, NULL, &err), REVBIFPN_IO_FAILED);

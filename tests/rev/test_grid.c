@@ -143,7 +143,9 @@ static void inference_lowers_only_for_itself(void **state) {
     snapshot before = take(&r);
     static const float mean[3] = {0.5f, 0.5f, 0.5f}, std[3] = {0.25f, 0.25f, 0.25f};
     rb_images images = {.shape = r.image, .bytes = r.pictures, .mean = mean, .std = std};
-    CHECK_OK(rb_infer(&r.model, &r.step.exec, r.step.k, &images, &r.err), &r.err);
+    rb_pass pass = {.exec = &r.step.exec, .err = &r.err, .k = r.step.k};
+    CHECK_OK(rb_model_forward_on_a_grid(&r.model, &pass, &images), &r.err);
+    assert_true(pass.k < r.step.k);
     assert_true(isfinite(r.model.logits[0]));
     assert_nothing_moved(&r, &before);
     small_run_close(&r);

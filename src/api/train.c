@@ -1,0 +1,78 @@
+/* Training runs. */
+#include <stdio.h>
+
+#include "api/context.h"
+#include "train/trainer.h"
+
+struct revbifpn_trainer {
+    revbifpn *ctx;
+    rb_trainer inner;
+    revbifpn_memory memory;
+    uint64_t max_memory;
+};
+
+revbifpn_train_config revbifpn_default_train(void) {
+    return (revbifpn_train_config){.struct_size = sizeof(revbifpn_train_config),
+                                   .epochs = 100,
+                                   .batch = 32,
+                                   .warmup_epochs = 1,
+                                   .lr = 0.1,
+                                   .momentum = 0.9,
+                                   .weight_decay = 5e-5,
+                                   .smoothing = 0.1,
+                                   .scale_min = 0.35,
+                                   .scale_max = 1,
+                                   .ratio_min = 0.75,
+                                   .ratio_max = 1.3333,
+                                   .hflip = 0.5,
+                                   .crop_pct = 0.875,
+                                   .interpolation = "bicubic",
+                                   .max_pixels = 178000000,
+                                   .workers = 2,
+                                   .max_bad = 50};
+}
+
+/* Takes the plan, and refuses when it is larger than the limit. */
+static revbifpn_status check_plan(void *user, rb_model *network, rb_shape image, bool stored, rb_error *err) {
+    revbifpn_trainer *t = user;
+    t->memory = rb_api_memory(t->ctx, network, image, true, stored);
+    if (!t->max_memory || t->memory.total_bytes <= t->max_memory) return REVBIFPN_OK;
+    return rb_fail(
+        err, REVBIFPN_DOES_NOT_FIT,
+        "the plan needs %llu bytes, --max-memory allows %llu; each picture less in the batch frees %llu",
+        (unsigned long long)t->memory.total_bytes, (unsigned long long)t->max_memory,
+        (unsigned long long)t->memory.activation_bytes_per_sample);
+}
+
+revbifpn_status revbifpn_trainer_open(revbifpn *ctx, const revbifpn_train_config *config, int resume,
+                                      revbifpn_trainer **out) {
+    revbifpn_trainer *t = *out = rb_alloc(sizeof *t);
+    if (!t) return rb_fail(&ctx->error, REVBIFPN_OUT_OF_MEMORY, "out of memory for a trainer");
+    t->ctx = ctx;
+    t->max_memory = config->max_memory;
+    revbifpn_status status =
+        rb_trainer_open(&t->inner, config, resume, &ctx->ops, ctx->pool, check_plan, t, &ctx->error);
+    if (status != REVBIFPN_OK) revbifpn_trainer_close(out);
+    return status;
+}
+
+void revbifpn_trainer_close(revbifpn_trainer **trainer) {
+    if (!*trainer) return;
+    rb_trainer_close(&(*trainer)->inner);
+    rb_free(*trainer);
+    *trainer = NULL;
+}
+
+const revbifpn_memory *revbifpn_trainer_memory(const revbifpn_trainer *trainer) { return &trainer->memory; }
+
+const revbifpn_train_config *revbifpn_trainer_configuration(const revbifpn_trainer *trainer) {
+    return &trainer->inner.args;
+}
+
+revbifpn_status revbifpn_trainer_step(revbifpn_trainer *trainer, revbifpn_report *out) {
+    return rb_trainer_step(&trainer->inner, out, &trainer->ctx->error);
+}
+
+revbifpn_status revbifpn_trainer_checkpoint(revbifpn_trainer *trainer) {
+    return rb_trainer_checkpoint(&trainer->inner, &trainer->ctx->error);
+}

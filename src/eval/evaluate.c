@@ -1,0 +1,76 @@
+#include "eval/evaluate.h"
+
+#include "eval/topk.h"
+
+rb_step_bytes rb_step_bytes_join(rb_step_bytes a, rb_step_bytes b) {
+    size_t kept_a = a.state + a.kept, kept_b = b.state + b.kept;
+    size_t scratch_a = a.gradient + a.scratch, scratch_b = b.gradient + b.scratch;
+    return (rb_step_bytes){.kept = kept_a > kept_b ? kept_a : kept_b,
+                           .scratch = scratch_a > scratch_b ? scratch_a : scratch_b};
+}
+
+rb_step_bytes rb_evaluation_bytes(rb_model *model, const struct rb_ops *ops, rb_pool *pool, rb_shape image,
+                                  int last) {
+    rb_step_bytes whole = rb_model_measure(model, ops, pool, image, false, false);
+    if (last <= 0) return whole;
+    image.n = last;
+    return rb_step_bytes_join(whole, rb_model_measure(model, ops, pool, image, false, false));
+}
+
+typedef struct sums {
+    int top1, top5, images;
+    double loss;
+} sums;
+
+static void judge(const rb_evaluation *e, const rb_batch *batch, sums *s) {
+    int classes = e->model->config.classes;
+    for (int i = 0; i < batch->count; i++) {
+        const float *logits = e->model->logits + (size_t)i * (size_t)classes;
+        if (batch->labels[i] < 0) continue; /* unreadable */
+        double loss;
+        rb_softmax_loss(e->exec, 1, classes, logits, &batch->labels[i], 0, &loss, NULL);
+        int rank = rb_rank_of(logits, classes, batch->labels[i]);
+        s->top1 += rank == 0;
+        s->top5 += rank < 5;
+        s->loss += loss;
+        s->images++;
+    }
+}
+
+static revbifpn_status run(const rb_evaluation *e, rb_loader *loader, sums *s, rb_error *err) {
+    revbifpn_status status;
+    rb_batch batch;
+    for (int seen = 0;; seen += batch.count) {
+        TRY(rb_loader_next(loader, &batch, err));
+        if (!batch.count) return REVBIFPN_OK;
+        rb_images images = {.shape = {batch.count, batch.height, batch.width, 3}, .bytes = batch.images};
+        images.mean = e->mean;
+        images.std = e->std;
+        rb_pass pass = {.exec = e->exec, .err = err, .k = e->k};
+        TRY(rb_model_forward_on_a_grid(e->model, &pass, &images));
+        judge(e, &batch, s);
+        if (e->progress) e->progress(e->user, seen + batch.count, e->data->split->count);
+    }
+fail:
+    return status;
+}
+
+revbifpn_status rb_evaluate(const rb_evaluation *e, revbifpn_metrics *out, rb_error *err) {
+    rb_loader *loader = NULL;
+    sums s = {0};
+    revbifpn_status status;
+    TRY(rb_loader_open(&loader, e->data, err));
+    TRY(run(e, loader, &s, err));
+    if (!s.images) {
+        status = rb_fail(err, REVBIFPN_BAD_DATA, "no validation picture could be read");
+        goto fail;
+    }
+    *out = (revbifpn_metrics){.top1 = (double)s.top1 / s.images,
+                              .top5 = (double)s.top5 / s.images,
+                              .loss = s.loss / s.images,
+                              .images = s.images,
+                              .bad_files = e->data->split->count - s.images};
+fail:
+    rb_loader_close(&loader);
+    return status;
+}

@@ -1,0 +1,27 @@
+/* Top-1, top-5 and mean cross entropy of a classifier on a split, in inference. */
+#ifndef RB_EVAL_EVALUATE_H
+#define RB_EVAL_EVALUATE_H
+
+#include "data/loader.h"
+#include "model/plan.h"
+
+typedef struct rb_evaluation {
+    rb_model *model;
+    rb_exec *exec; /* opened with at least rb_evaluation_bytes */
+    int k;         /* the saved grid */
+    const float *mean, *std;
+    const rb_loader_options *data; /* an evaluation split; its batch size is the largest that comes */
+    void (*progress)(void *user, int done, int all);
+    void *user;
+} rb_evaluation;
+
+/* Bytes for batches of `batch` pictures and for a last one of `last`. */
+rb_step_bytes rb_evaluation_bytes(rb_model *model, const struct rb_ops *ops, rb_pool *pool, rb_shape image,
+                                  int last);
+/* A plan under which both run: kept arena (in `kept`) and scratch arena (in `scratch`) of the larger one. */
+rb_step_bytes rb_step_bytes_join(rb_step_bytes a, rb_step_bytes b);
+
+/* Pictures that cannot be read are left out and counted. Errors: of the loader, of the forward pass. */
+revbifpn_status rb_evaluate(const rb_evaluation *e, revbifpn_metrics *out, rb_error *err) RB_CHECKED;
+
+#endif

@@ -1,0 +1,224 @@
+/* Opens a run: new, or where its checkpoint stands. */
+#include "train/setup.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "eval/evaluate.h"
+#include "model/config.h"
+
+enum { RING = 4 };
+
+/* On resume the run's own arguments hold, but for these. */
+static void override(revbifpn_train_config *args, const revbifpn_train_config *given) {
+    if (given->epochs) args->epochs = given->epochs;
+    if (given->data && *given->data) args->data = given->data;
+    args->out = given->out;
+    args->workers = given->workers;
+    args->max_memory = given->max_memory;
+}
+
+static revbifpn_status find_arguments(rb_trainer *t, const revbifpn_train_config *given, bool resume,
+                                      rb_error *err) {
+    revbifpn_status status;
+    revbifpn_train_config args = *given;
+    char *strings = NULL;
+    if (!given->out || !*given->out) return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "out: no run folder named");
+    if (resume) {
+        TRY(rb_run_reopen(&t->run, given->out, &args, &strings, err));
+        override(&args, given);
+    }
+    TRY(rb_train_copy_args(t, &args, err));
+    status = rb_train_check(&t->args, err);
+fail:
+    rb_free(strings);
+    return status;
+}
+
+static revbifpn_status open_data(rb_trainer *t, rb_error *err) {
+    revbifpn_status status;
+    rb_dataset_options options = {
+        .purpose = RB_DATASET_TRAIN, .val_fraction = t->args.val_fraction, .seed = t->args.seed};
+    TRY(rb_dataset_open(&t->data, t->args.data, &options, err));
+    revbifpn_model_config *c = &t->args.model;
+    if (!c->classes) c->classes = t->data.classes;
+    if (c->classes != t->data.classes)
+        return rb_fail(err, REVBIFPN_BAD_DATA, "%s has %d classes, the network %d", t->args.data,
+                       t->data.classes, c->classes);
+    t->steps = t->data.train.count / t->args.batch;
+    if (!t->steps)
+        return rb_fail(err, REVBIFPN_BAD_DATA, "%s: %d training pictures do not fill one batch of %d",
+                       t->args.data, t->data.train.count, t->args.batch);
+    return REVBIFPN_OK;
+fail:
+    return status;
+}
+
+static revbifpn_status choose_interpolation(rb_trainer *t, rb_error *err) {
+    static const char *const names[] = {"bilinear", "bicubic", "random"};
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(t->args.interpolation, names[i])) {
+            t->train_options.train.interpolation = (rb_interpolation)i;
+            return REVBIFPN_OK;
+        }
+    return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "interpolation '%.40s': bilinear, bicubic or random",
+                   t->args.interpolation);
+}
+
+static revbifpn_status set_loader_options(rb_trainer *t, rb_error *err) {
+    revbifpn_status status;
+    const revbifpn_train_config *a = &t->args;
+    rb_loader_options *o = &t->train_options;
+    *o = (rb_loader_options){.split = &t->data.train,
+                             .batch = a->batch,
+                             .training = true,
+                             .seed = a->seed,
+                             .threads = a->workers,
+                             .ring = RING,
+                             .max_bad = a->max_bad,
+                             .decode = {.max_pixels = a->max_pixels, .apply_exif = a->apply_exif}};
+    o->train = rb_train_transform_default(a->model.image_width, a->model.image_height);
+    o->train.scale[0] = a->scale_min;
+    o->train.scale[1] = a->scale_max;
+    o->train.ratio[0] = a->ratio_min;
+    o->train.ratio[1] = a->ratio_max;
+    o->train.hflip = a->hflip;
+    TRY(choose_interpolation(t, err));
+    TRY(rb_train_transform_check(&o->train, err));
+    t->val_options = *o;
+    t->val_options.training = false;
+    t->val_options.split = &t->data.val;
+    t->val_options.end_epoch = 1;
+    t->val_options.eval = (rb_eval_transform){.width = o->train.width,
+                                              .height = o->train.height,
+                                              .crop_pct = a->crop_pct,
+                                              .filter = RB_FILTER_BICUBIC};
+    if (o->train.interpolation == RB_INTERPOLATION_BILINEAR) t->val_options.eval.filter = RB_FILTER_BILINEAR;
+    return rb_eval_transform_check(&t->val_options.eval, err);
+fail:
+    return status;
+}
+
+static rb_shape batch_shape(const rb_trainer *t) {
+    const revbifpn_model_config *c = &t->args.model;
+    return (rb_shape){t->args.batch, c->image_height, c->image_width, c->input_channels};
+}
+
+static revbifpn_status build_network(rb_trainer *t, rb_error *err) {
+    revbifpn_status status;
+    TRY(rb_config_check(&t->args.model, err));
+    if (t->args.model.input_channels != 3)
+        return rb_fail(err, REVBIFPN_UNSUPPORTED,
+                       "training from picture files needs a network of 3 channels, not %d",
+                       t->args.model.input_channels);
+    TRY(rb_model_check_input(&t->args.model, batch_shape(t), true, err));
+    return rb_model_create(&t->model, &t->args.model, err);
+fail:
+    return status;
+}
+
+static revbifpn_status allocate(rb_trainer *t, rb_error *err) {
+    revbifpn_status status;
+    bool stored = t->args.activations == REVBIFPN_STORED;
+    rb_shape image = batch_shape(t);
+    int last = t->data.val.count % t->args.batch;
+    rb_step_bytes bytes =
+        rb_step_bytes_join(rb_model_measure(&t->model, t->ops, t->pool, image, true, stored),
+                           rb_evaluation_bytes(&t->model, t->ops, t->pool, image, last));
+    TRY(rb_params_allocate(&t->model.params, true, err));
+    t->step = (rb_step){.model = &t->model,
+                        .stored = stored,
+                        .bn_update_double = t->args.bn_update_double,
+                        .smoothing = t->args.smoothing,
+                        .weight_decay = t->args.weight_decay,
+                        .momentum_factor = t->args.momentum,
+                        .seed = t->args.seed};
+    TRY(rb_step_open(&t->step, t->ops, t->pool, &bytes, err));
+    t->info = (rb_weights_info){.config = t->args.model, .preprocess = rb_preprocess_default()};
+    t->info.preprocess.crop_pct = t->args.crop_pct;
+    if (t->val_options.eval.filter == RB_FILTER_BILINEAR)
+        strcpy(t->info.preprocess.interpolation, "bilinear");
+    return rb_weights_info_set_classes(&t->info, t->data.class_names, t->data.classes, err);
+fail:
+    return status;
+}
+
+static revbifpn_status check_classes(const rb_trainer *t, const rb_weights_info *saved, const char *path,
+                                     rb_error *err) {
+    char difference[200];
+    if (!rb_config_equal_architecture(&saved->config, &t->args.model, difference, sizeof difference))
+        return rb_fail(err, REVBIFPN_BAD_FILE, "%s: of another network than args.json: %s", path, difference);
+    for (int i = 0; i < saved->class_count; i++)
+        if (strcmp(saved->classes[i], t->data.class_names[i]))
+            return rb_fail(err, REVBIFPN_BAD_DATA, "%s: class %d is '%s', in %s it is '%s'", path, i,
+                           saved->classes[i], t->args.data, t->data.class_names[i]);
+    return REVBIFPN_OK;
+}
+
+/* Weights, momenta, grid and place of the checkpoint. */
+static revbifpn_status read_checkpoint(rb_trainer *t, const char *path, rb_error *err) {
+    revbifpn_status status;
+    rb_tensor_file *file = NULL;
+    rb_weights_info saved = {0};
+    rb_checkpoint checkpoint = {.momentum = t->step.momentum};
+    TRY(rb_tensor_file_open(&file, path, err));
+    TRY(rb_weights_read_info(file, &saved, err));
+    TRY(check_classes(t, &saved, path, err));
+    TRY(rb_weights_read(file, &t->model.params, &checkpoint, err));
+    t->step.k = saved.grid;
+    if (!rb_progress_from_text(checkpoint.training, &t->progress) || t->progress.step >= t->steps)
+        status =
+            rb_fail(err, REVBIFPN_BAD_FILE, "%s: metadata: \"training\" says no place in this run", path);
+fail:
+    rb_free(checkpoint.training);
+    rb_weights_info_close(&saved);
+    rb_tensor_file_close(&file);
+    return status;
+}
+
+/* Initial weights, or those of the checkpoint; then the loader at that place. */
+static revbifpn_status start(rb_trainer *t, bool resume, const char *out, rb_error *err) {
+    revbifpn_status status;
+    char path[4096];
+    t->progress = (rb_progress){.best_top1 = -1};
+    if (!resume) TRY(rb_run_create(&t->run, out, &t->args, err));
+    rb_run_file(&t->run, "checkpoint.safetensors", path);
+    rb_params_init(&t->model.params, t->args.seed, t->pool);
+    if (resume && !access(path, F_OK)) TRY(read_checkpoint(t, path, err));
+    if (resume) TRY(rb_run_rewind_results(&t->run, t->progress.epoch, err));
+    t->finished = t->progress.epoch >= t->args.epochs;
+    t->train_options.epoch = (uint64_t)t->progress.epoch;
+    t->train_options.first_batch = t->progress.step;
+    t->train_options.end_epoch = (uint64_t)t->args.epochs;
+    if (t->finished) return REVBIFPN_OK;
+    return rb_loader_open(&t->loader, &t->train_options, err);
+fail:
+    return status;
+}
+
+revbifpn_status rb_trainer_open(rb_trainer *t, const revbifpn_train_config *config, bool resume,
+                                const struct rb_ops *ops, rb_pool *pool, rb_plan_check *check, void *user,
+                                rb_error *err) {
+    revbifpn_status status;
+    *t = (rb_trainer){.ops = ops, .pool = pool};
+    TRY(find_arguments(t, config, resume, err));
+    TRY(set_loader_options(t, err));
+    TRY(open_data(t, err));
+    TRY(build_network(t, err));
+    TRY(check(user, &t->model, batch_shape(t), t->args.activations == REVBIFPN_STORED, err));
+    TRY(allocate(t, err));
+    return start(t, resume, config->out, err);
+fail:
+    return status;
+}
+
+void rb_trainer_close(rb_trainer *t) {
+    rb_loader_close(&t->loader);
+    rb_step_close(&t->step);
+    rb_model_close(&t->model);
+    rb_weights_info_close(&t->info);
+    rb_run_close(&t->run);
+    rb_dataset_close(&t->data);
+    rb_free(t->strings);
+    *t = (rb_trainer){0};
+}

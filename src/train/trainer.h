@@ -1,0 +1,43 @@
+/* A training run: data, network, steps, epochs, the run folder. */
+#ifndef RB_TRAIN_TRAINER_H
+#define RB_TRAIN_TRAINER_H
+
+#include "data/loader.h"
+#include "train/run_folder.h"
+#include "train/step.h"
+
+typedef struct rb_trainer {
+    revbifpn_train_config args; /* as resolved; its strings live in `strings` */
+    char *strings;
+    const struct rb_ops *ops;
+    rb_pool *pool;
+    rb_dataset data;
+    rb_loader *loader; /* of the training split */
+    rb_loader_options train_options, val_options;
+    rb_model model;
+    rb_step step;
+    rb_weights_info info;
+    rb_run_folder run;
+    rb_progress progress;
+    int steps;   /* in an epoch */
+    size_t told; /* unreadable files already reported */
+    bool finished;
+    char note[1200];
+} rb_trainer;
+
+/* What the plan of a run needs to know before anything is allocated. */
+typedef revbifpn_status rb_plan_check(void *user, rb_model *network, rb_shape image, bool stored,
+                                      rb_error *err);
+
+/* Reads the folder and args (on resume those of the run), builds the network, asks `check` (which may
+ * refuse), then allocates, starts or resumes. The trainer is zeroed first and must be closed also after a
+ * failure. */
+revbifpn_status rb_trainer_open(rb_trainer *t, const revbifpn_train_config *config, bool resume,
+                                const struct rb_ops *ops, rb_pool *pool, rb_plan_check *check, void *user,
+                                rb_error *err) RB_CHECKED;
+void rb_trainer_close(rb_trainer *t);
+revbifpn_status rb_trainer_step(rb_trainer *t, revbifpn_report *report, rb_error *err) RB_CHECKED;
+/* Writes checkpoint.safetensors. */
+revbifpn_status rb_trainer_checkpoint(rb_trainer *t, rb_error *err) RB_CHECKED;
+
+#endif
