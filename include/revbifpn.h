@@ -87,10 +87,10 @@ typedef struct revbifpn_model_config {
     int head_kernel_pads[REVBIFPN_MAX_STREAMS];
     int head_expansions[REVBIFPN_MAX_STREAMS];
     double head_squeeze_ratios[REVBIFPN_MAX_STREAMS];
-    int fc_features;  /* channels of the head's last 1×1; 0 = none, the head pools the coarsest map */
-    int classes;      /* 0: no classification head; the outputs are the maps */
-    double drop;      /* dropout before the linear layer */
-    double drop_path; /* stochastic depth p of the last level; level l has p·l/L */
+    int fc_features;               /* channels of the head's last 1×1; ≥ 1 with classes */
+    int classes;                   /* 0: no classification head; the outputs are the maps */
+    double drop;                   /* dropout before the linear layer */
+    double drop_path;              /* stochastic depth p of the last level; level l has p·l/L */
     int image_width, image_height; /* training size; multiples of 4·2^(streams−1) */
 } revbifpn_model_config;
 

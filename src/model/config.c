@@ -182,7 +182,7 @@ static revbifpn_status check_head(const revbifpn_model_config *c, rb_error *err)
     TRY(check_count("neck", c->neck, 0, 1, err));
     TRY(check_count("classes", c->classes, 0, MAX_COUNT, err));
     if (c->classes == 1) return FAIL("classes is 1, must be at least 2, or 0 for no classification head");
-    TRY(check_count("fc_features", c->fc_features, 0, MAX_COUNT, err));
+    TRY(check_count("fc_features", c->fc_features, c->classes ? 1 : 0, MAX_COUNT, err));
     if (!c->neck && !c->classes) return REVBIFPN_OK;
     if (c->neck) TRY(check_counts("head_widths", c->head_widths, c->streams, 1, MAX_CHANNELS, err));
     TRY(check_kernels("head_kernels", "head_kernel_pads", c->head_kernels, c->head_kernel_pads, c->streams,

@@ -107,12 +107,20 @@ static rb_shape batch_shape(const rb_trainer *t) {
 static revbifpn_status build_network(rb_trainer *t, rb_error *err) {
     revbifpn_status status;
     TRY(rb_config_check(&t->args.model, err));
+    return rb_model_create(&t->model, &t->args.model, err);
+fail:
+    return status;
+}
+
+/* What can be refused before the data is looked at. */
+static revbifpn_status check_network(const rb_trainer *t, rb_error *err) {
+    revbifpn_status status;
+    TRY(rb_config_check(&t->args.model, err));
     if (t->args.model.input_channels != 3)
         return rb_fail(err, REVBIFPN_UNSUPPORTED,
                        "training from picture files needs a network of 3 channels, not %d",
                        t->args.model.input_channels);
-    TRY(rb_model_check_input(&t->args.model, batch_shape(t), true, err));
-    return rb_model_create(&t->model, &t->args.model, err);
+    return rb_model_check_input(&t->args.model, batch_shape(t), true, err);
 fail:
     return status;
 }
@@ -203,6 +211,7 @@ revbifpn_status rb_trainer_open(rb_trainer *t, const revbifpn_train_config *conf
     *t = (rb_trainer){.ops = ops, .pool = pool};
     TRY(find_arguments(t, config, resume, err));
     TRY(set_loader_options(t, err));
+    TRY(check_network(t, err));
     TRY(open_data(t, err));
     TRY(build_network(t, err));
     TRY(check(user, &t->model, batch_shape(t), t->args.activations == REVBIFPN_STORED, err));
