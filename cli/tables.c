@@ -34,7 +34,7 @@
     {                                                                                                        \
         CHOICE("cpu", "ref|avx2|avx512", NULL, "kernels to use; default: the best that the processor has")   \
     }
-#define MAX_BAD INT("max-bad", "100", 0, 1000000000, "unreadable pictures to pass over before giving up")
+#define MAX_BAD INT("max-bad", "50", 0, 1000000000, "unreadable pictures to pass over before giving up")
 #define MAX_PIXELS                                                                                           \
     INT("max-pixels", "178000000", 1, 4000000000, "refuse larger pictures before decoding them")
 #define EXIF FLAG("exif", "turn pictures upright as their EXIF orientation says")
@@ -63,7 +63,7 @@ static const cli_option train_options[] = {
     {INT("classes", NULL, 2, 1000000, "number of classes; default: as many as the data has")},
     {REAL("drop", NULL, 0, 0.999, "dropout before the last layer; default: the network's own")},
     {REAL("drop-path", NULL, 0, 0.999, "stochastic depth of the last level; default: the network's own")},
-    {.heading = "Training", INT("epochs", "5", 1, 1000000, "passes over the training pictures")},
+    {.heading = "Training", INT("epochs", "100", 1, 1000000, "passes over the training pictures")},
     {INT("batch", "32", 1, 65536, "pictures in a step")},
     {REAL("lr", "0.1", 0, 1000, "learning rate at the end of the warm-up; falls to 0 by a cosine")},
     {INT("warmup-epochs", "1", 0, 1000000, "epochs over which the learning rate rises")},

@@ -87,7 +87,9 @@ static revbifpn_status fresh_config(const cli_args *args, revbifpn *ctx, revbifp
     c->bn_update_double = !strcmp(cli_text(args, "bn-update"), "double");
     c->checkpoint_steps = (int)cli_int(args, "checkpoint-steps");
     c->max_memory = cli_get(args, "max-memory")->bytes;
-    return REVBIFPN_OK;
+    /* what is wrong with the network is told before the data is looked at, which may take long */
+    revbifpn_cost cost;
+    return revbifpn_inspect(ctx, &c->model, c->model.image_width, c->model.image_height, NULL, NULL, &cost);
 }
 
 /* ---- the run ---- */
@@ -181,9 +183,9 @@ static int run_steps(run *r) {
 }
 
 static int open_and_run(run *r, const revbifpn_train_config *config) {
+    watch_signals();
     revbifpn_status status = revbifpn_trainer_open(r->ctx, config, cli_given(r->args, "resume"), &r->trainer);
     if (status != REVBIFPN_OK) return cli_report(r->args, r->ctx, status);
-    watch_signals();
     print_start(r);
     return run_steps(r);
 }

@@ -1,78 +1,23 @@
-/* The built command from outside: exit statuses, messages, and the figures of the published networks. */
 #define _GNU_SOURCE
+/* The built command from outside: exit statuses, messages, and the figures of the published networks. */
 #include "check.h"
+#include "command.h"
 
-#include <fcntl.h>
-#include <jansson.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "options.h"
 #include "print.h"
 
-typedef struct result {
-    int code; /* exit status; 128 + signal */
-    char *out, *err;
-} result;
-
-static char *read_all(FILE *f) {
-    size_t size = 0, capacity = 1 << 16;
-    char *text = malloc(capacity);
-    rewind(f);
-    for (size_t n; text && (n = fread(text + size, 1, capacity - size - 1, f)) > 0;) {
-        size += n;
-        if (capacity - size < 2) text = realloc(text, capacity *= 2);
-    }
-    fclose(f);
-    assert_non_null(text);
-    text[size] = 0;
-    return text;
-}
-
-/* Runs the command with the words of `line` (no quoting). */
-static result run(const char *line) {
-    char copy[8192], *words[64] = {(char *)command_path()};
-    int count = 1, status;
-    snprintf(copy, sizeof copy, "%s", line);
-    for (char *w = strtok(copy, " "); w; w = strtok(NULL, " ")) words[count++] = w;
-    FILE *out = tmpfile(), *err = tmpfile();
-    assert_true(out && err);
-    pid_t child = fork();
-    if (!child) {
-        dup2(fileno(out), 1);
-        dup2(fileno(err), 2);
-        execv(words[0], words);
-        _exit(126);
-    }
-    assert_true(child > 0 && waitpid(child, &status, 0) == child);
-    return (result){WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read_all(out),
-                    read_all(err)};
-}
-
-static void forget(result *r) {
-    free(r->out);
-    free(r->err);
-}
-
 /* Wants this exit status, nothing on stdout, and one line on stderr that contains `text`. */
 static void refuse(const char *line, int code, const char *text) {
-    result r = run(line);
+    command_result r = command_run(line);
     size_t length = strlen(r.err);
     if (r.code != code || !strstr(r.err, text) || *r.out || !length ||
         strchr(r.err, '\n') != r.err + length - 1)
         fail_msg("'%s': exit %d, stdout '%s', stderr '%s'; wanted %d, '%s'", line, r.code, r.out, r.err, code,
                  text);
-    forget(&r);
-}
-
-static json_t *json_of(const char *line) {
-    json_error_t error;
-    result r = run(line);
-    if (r.code) fail_msg("'%s': exit %d: %s", line, r.code, r.err);
-    json_t *root = json_loads(r.out, JSON_REJECT_DUPLICATES, &error);
-    if (!root) fail_msg("'%s': not JSON: %s", line, error.text);
-    forget(&r);
-    return root;
+    command_forget(&r);
 }
 
 static json_int_t integer(const json_t *object, const char *key) {
@@ -95,10 +40,10 @@ static void wrong_use_is_exit_2(void **state) {
     refuse("train --resume r --lr 0.2", 2, "--lr cannot change in a resumed run");
     refuse("train --resume r --out o", 2, "--out");
     refuse("train --resume", 2, "--resume needs a value");
-    result r = run("");
+    command_result r = command_run("");
     assert_int_equal(r.code, 2);
     assert_non_null(strstr(r.err, "usage: revbifpn VERB"));
-    forget(&r);
+    command_forget(&r);
 }
 
 static void wrong_sizes_and_models_are_exit_2(void **state) {
@@ -132,7 +77,7 @@ static void the_seven_published_networks(void **state) {
     for (int i = 0; i < 7; i++) {
         char line[64];
         snprintf(line, sizeof line, "inspect --model s%d --json", i);
-        json_t *root = json_of(line), *layer;
+        json_t *root = command_json(line), *layer;
         assert_int_equal(integer(root, "parameters"), figures[i][0]);
         assert_int_equal(integer(root, "macs_published_rule"), figures[i][1]);
         assert_int_equal(integer(root, "macs"), figures[i][2]);
@@ -150,19 +95,19 @@ static void the_seven_published_networks(void **state) {
 
 static void inspect_lists_the_layers(void **state) {
     (void)state;
-    result r = run("inspect --model s0");
+    command_result r = command_run("inspect --model s0");
     assert_int_equal(r.code, 0);
     assert_non_null(strstr(r.out, "head.fc "));
     assert_non_null(strstr(r.out, "3.42 M parameters"));
-    forget(&r);
+    command_forget(&r);
 }
 
 static void plan_counts_every_kind(void **state) {
     (void)state;
-    json_t *train = json_of("plan --model s0 --imgsz 64 --batch 3 --json");
-    json_t *more = json_of("plan --model s0 --imgsz 64 --batch 4 --json");
-    json_t *infer = json_of("plan --model s0 --imgsz 64 --batch 3 --infer --json");
-    json_t *stored = json_of("plan --model s0 --imgsz 64 --batch 3 --activations stored --json");
+    json_t *train = command_json("plan --model s0 --imgsz 64 --batch 3 --json");
+    json_t *more = command_json("plan --model s0 --imgsz 64 --batch 4 --json");
+    json_t *infer = command_json("plan --model s0 --imgsz 64 --batch 3 --infer --json");
+    json_t *stored = command_json("plan --model s0 --imgsz 64 --batch 3 --activations stored --json");
     static const char *const keys[] = {"weights_bytes",
                                        "gradient_bytes",
                                        "optimizer_bytes",
@@ -187,25 +132,25 @@ static void plan_counts_every_kind(void **state) {
 
 static void help_and_version(void **state) {
     (void)state;
-    result r = run("--version");
+    command_result r = command_run("--version");
     assert_int_equal(r.code, 0);
     assert_non_null(strstr(r.out, REVBIFPN_VERSION));
     assert_non_null(strstr(r.out, "commit "));
-    forget(&r);
-    r = run("--help");
+    command_forget(&r);
+    r = command_run("--help");
     assert_int_equal(r.code, 0);
     for (const cli_verb *v = cli_verbs; v->name; v++) assert_non_null(strstr(r.out, v->name));
-    forget(&r);
+    command_forget(&r);
     for (const cli_verb *v = cli_verbs; v->name; v++) {
         char line[64];
         snprintf(line, sizeof line, "%s --help", v->name);
-        r = run(line);
+        r = command_run(line);
         assert_int_equal(r.code, 0);
         for (const cli_option *o = v->options; o->name; o++) {
             snprintf(line, sizeof line, "--%s ", o->name);
             assert_non_null(strstr(r.out, line));
         }
-        forget(&r);
+        command_forget(&r);
     }
 }
 

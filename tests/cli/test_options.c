@@ -48,6 +48,43 @@ static void the_table_is_sound(void **state) {
     }
 }
 
+/* What help calls a default is what other programs get from the library. */
+static void defaults_are_the_librarys(void **state) {
+    (void)state;
+    cli_args a = good("train", "--data d");
+    revbifpn_train_config t = revbifpn_default_train();
+    assert_true(cli_int(&a, "epochs") == t.epochs && cli_int(&a, "batch") == t.batch);
+    assert_true(cli_int(&a, "warmup-epochs") == t.warmup_epochs);
+    assert_true(cli_int(&a, "checkpoint-steps") == t.checkpoint_steps);
+    assert_true(cli_real(&a, "lr") == t.lr && cli_real(&a, "momentum") == t.momentum);
+    assert_true(cli_real(&a, "weight-decay") == t.weight_decay && cli_real(&a, "smoothing") == t.smoothing);
+    assert_true(cli_get(&a, "scale")->real == t.scale_min && cli_get(&a, "scale")->second == t.scale_max);
+    assert_true(cli_get(&a, "ratio")->real == t.ratio_min && cli_get(&a, "ratio")->second == t.ratio_max);
+    assert_true(cli_real(&a, "hflip") == t.hflip && cli_real(&a, "crop-pct") == t.crop_pct);
+    assert_true(cli_real(&a, "val-fraction") == t.val_fraction);
+    assert_string_equal(cli_text(&a, "interpolation"), t.interpolation);
+    assert_true((uint64_t)cli_int(&a, "seed") == t.seed && cli_int(&a, "workers") == t.workers);
+    assert_true((uint64_t)cli_int(&a, "max-pixels") == t.max_pixels && cli_int(&a, "max-bad") == t.max_bad);
+    assert_true(cli_get(&a, "max-memory")->bytes == t.max_memory && t.activations == REVBIFPN_REVERSIBLE);
+    assert_true(!t.apply_exif && !t.bn_update_double);
+
+    a = good("val", "--data d --weights w");
+    revbifpn_val_options v = revbifpn_default_val();
+    assert_true(cli_int(&a, "batch") == v.batch && cli_int(&a, "workers") == v.workers);
+    assert_true(cli_int(&a, "max-bad") == v.max_bad && cli_real(&a, "crop-pct") == v.crop_pct);
+    assert_true((uint64_t)cli_int(&a, "max-pixels") == v.max_pixels && !v.apply_exif);
+
+    a = good("synth", "--out d");
+    revbifpn_synth_options s = revbifpn_default_synth();
+    assert_true(cli_int(&a, "images") == s.train_images && cli_int(&a, "val-images") == s.val_images);
+    assert_true(cli_int(&a, "classes") == s.classes && cli_get(&a, "imgsz")->integer == s.side);
+    assert_true((uint64_t)cli_int(&a, "seed") == s.seed);
+
+    a = good("bench", "");
+    revbifpn_bench_options b = revbifpn_default_bench();
+    assert_true(cli_int(&a, "batch") == b.batch && cli_int(&a, "steps") == b.steps && b.training);
+}
+
 static void both_ways_of_writing_a_value(void **state) {
     (void)state;
     cli_args a = good("plan", "--batch 7 --model=s3 --json");
@@ -191,6 +228,7 @@ static void help_is_complete_and_narrow(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_table_is_sound),
+        cmocka_unit_test(defaults_are_the_librarys),
         cmocka_unit_test(both_ways_of_writing_a_value),
         cmocka_unit_test(kinds_of_values),
         cmocka_unit_test(wrong_words_are_told_the_nearest),
