@@ -167,7 +167,7 @@ static void forward_task(void *arg, int task, int thread) {
     moment_slots m = moments_at(j->scratch, x->moments, x->ocp);
     for (size_t first = begin; first < end; first += x->rows) {
         size_t rows = size_min(x->rows, end - first);
-        load_source(&j->p->src, first, rows, 0, x->ic, tile, x->icp);
+        load_source(&j->p->src, first, rows, 0, x->ic, tile, x->icp, VL);
         pad_rows(tile, rows, x->icp);
         float *dst = j->dst + first * x->oc;
         for (size_t i = first_panel; i < last_panel; i++) {
@@ -274,7 +274,7 @@ static void backward_chunk(const job *j, size_t chunk, size_t first_panel, size_
     double *slots = doubles_at(j->scratch, x->slots);
     for (size_t first = begin; first < end; first += x->rows) {
         size_t rows = size_min(x->rows, end - first);
-        load_gradient(j->d_dst, first, rows, o0, o1 - o0, tile, ldz);
+        load_gradient(j->d_dst, first, rows, o0, o1 - o0, tile, ldz, VL);
         if (j->data) {
             float *d = sink->d + first * ld;
             pad_rows(tile, rows, ldz);
@@ -285,7 +285,7 @@ static void backward_chunk(const job *j, size_t chunk, size_t first_panel, size_
                 act_sums_flat(d, ld, j->p->src.shape, &sink->act, first, rows, x->chunk, slots, x->icp);
         }
         if (!j->weights) continue;
-        load_source(&j->p->src, first, rows, 0, x->ic, src, x->icp);
+        load_source(&j->p->src, first, rows, 0, x->ic, src, x->icp, VL);
         outer_product(x, rows, tile, ldz, o1 - o0, src, partial);
     }
 }
