@@ -150,10 +150,13 @@ static void pack_forward_task(void *arg, int task, int thread) {
     const plan *x = &j->x;
     size_t v = panel_vector(x->columns, (size_t)task), width = panel_width(x->columns, (size_t)task) * VL;
     float *to = floats_at(j->scratch, x->packed) + v * VL * x->ic;
-    for (size_t c = 0; c < width; c++) {
-        size_t o = v * VL + c;
-        for (size_t i = 0; i < x->ic; i++) to[i * width + c] = o < x->oc ? j->p->wgt[o * x->ic + i] : 0;
-    }
+    enum { STRIP = 16 }; /* rows of the panel at a time: both sides of the transposition stay in the cache */
+    for (size_t first = 0; first < x->ic; first += STRIP)
+        for (size_t c = 0; c < width; c++) {
+            size_t o = v * VL + c, last = size_min(first + STRIP, x->ic);
+            for (size_t i = first; i < last; i++)
+                to[i * width + c] = o < x->oc ? j->p->wgt[o * x->ic + i] : 0;
+        }
 }
 
 static void forward_task(void *arg, int task, int thread) {
@@ -344,10 +347,10 @@ RB_TARGET static void partials_task(void *arg, int task, int thread) {
     const plan *x = &j->x;
     const float *from = floats_at(j->scratch, x->partials) + (size_t)task * x->icp;
     float *to = j->d_wgt + (size_t)task * x->ic;
-    for (size_t i = 0; i < x->ic; i++) {
-        double sum = 0;
-        for (size_t s = 0; s < x->splits; s++) sum += (double)from[s * x->oc * x->icp + i];
-        to[i] += (float)sum;
+    for (size_t i = 0; i < x->ic; i += VL) {
+        double sum[VL] = {0};
+        for (size_t s = 0; s < x->splits; s++) vf_add_to(sum, vf_load(from + s * x->oc * x->icp + i));
+        for (size_t c = i; c < size_min(i + VL, x->ic); c++) to[c] += (float)sum[c - i];
     }
 }
 
