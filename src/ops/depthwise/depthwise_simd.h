@@ -225,28 +225,26 @@ RB_TARGET static void taps_row_strided(tap_list l, const float *in, size_t step,
 
 /* ---- forward */
 
-/* One row of a plane: `before` zeros, `count` pixels from `first` of the map, zeros up to `columns`. */
-static void stage_source(const rb_source *s, size_t first, size_t count, size_t before, size_t columns,
-                         size_t c, size_t cn, float *to) {
-    memset(to, 0, before * VL * sizeof *to);
-    load_source(s, first, count, c, cn, to + before * VL, VL);
-    size_t done = before + count;
-    memset(to + done * VL, 0, (columns - done) * VL * sizeof *to);
+/* Zeros in `count` pixels of a row of every plane. */
+static void clear_pixels(const plan *x, channels b, float *to, size_t count) {
+    for (size_t v = 0; v < b.vectors; v++) memset(to + v * x->plane, 0, count * VL * sizeof *to);
 }
 
 static void stage_forward(const job *j, size_t sample, size_t y0, size_t rows, channels b, float *planes) {
     const plan *x = &j->x;
     size_t count = size_min(x->w, x->columns - x->pad), last = (rows - 1) * x->s + x->k;
-    for (size_t row = 0; row < last; row++)
-        for (size_t v = 0; v < b.vectors; v++) {
-            float *to = planes + v * x->plane + row * x->columns * VL;
-            size_t y = y0 * x->s + row; /* in bordered rows */
-            if (y < x->pad || y - x->pad >= x->h)
-                memset(to, 0, x->columns * VL * sizeof *to);
-            else
-                stage_source(&j->p->src, (sample * x->h + y - x->pad) * x->w, count, x->pad, x->columns,
-                             b.c + v * VL, size_min(VL, b.cn - v * VL), to);
+    for (size_t row = 0; row < last; row++) {
+        float *to = planes + row * x->columns * VL;
+        size_t y = y0 * x->s + row; /* in bordered rows */
+        if (y < x->pad || y - x->pad >= x->h) {
+            clear_pixels(x, b, to, x->columns);
+            continue;
         }
+        clear_pixels(x, b, to, x->pad);
+        load_source(&j->p->src, (sample * x->h + y - x->pad) * x->w, count, b.c, b.cn, to + x->pad * VL, VL,
+                    x->plane);
+        clear_pixels(x, b, to + (x->pad + count) * VL, x->columns - x->pad - count);
+    }
 }
 
 static void forward_task(void *arg, int task, int thread) {
@@ -315,27 +313,24 @@ static part part_of(const job *j, size_t item, channels b, float *planes) {
 
 static void stage_gradient(const job *j, const part *t) {
     const plan *x = &j->x;
-    for (size_t row = 0; row < t->rows + x->low + x->high; row++)
-        for (size_t v = 0; v < t->b.vectors; v++) {
-            float *to = t->dz + v * x->plane + row * x->columns * VL;
-            size_t y = t->y0 + row; /* in bordered rows */
-            if (y < x->low || y - x->low >= x->oh) {
-                memset(to, 0, x->columns * VL * sizeof *to);
-                continue;
-            }
-            memset(to, 0, x->low * VL * sizeof *to);
-            load_gradient(j->d_dst, (t->sample * x->oh + y - x->low) * x->ow, x->ow, t->b.c + v * VL,
-                          size_min(VL, t->b.cn - v * VL), to + x->low * VL, VL);
-            memset(to + (x->low + x->ow) * VL, 0, x->high * VL * sizeof *to);
+    for (size_t row = 0; row < t->rows + x->low + x->high; row++) {
+        float *to = t->dz + row * x->columns * VL;
+        size_t y = t->y0 + row; /* in bordered rows */
+        if (y < x->low || y - x->low >= x->oh) {
+            clear_pixels(x, t->b, to, x->columns);
+            continue;
         }
+        clear_pixels(x, t->b, to, x->low);
+        load_gradient(j->d_dst, (t->sample * x->oh + y - x->low) * x->ow, x->ow, t->b.c, t->b.cn,
+                      to + x->low * VL, VL, x->plane);
+        clear_pixels(x, t->b, to + (x->low + x->ow) * VL, x->high);
+    }
 }
 
 static void stage_plain(const job *j, const part *t) {
     const plan *x = &j->x;
-    for (size_t row = 0; row < t->src_rows; row++)
-        for (size_t v = 0; v < t->b.vectors; v++)
-            load_source(&j->p->src, (t->sample * x->h + t->sy0 + row) * x->w, x->w, t->b.c + v * VL,
-                        size_min(VL, t->b.cn - v * VL), t->src + v * x->src_plane + row * x->w * VL, VL);
+    load_source(&j->p->src, (t->sample * x->h + t->sy0) * x->w, t->src_rows * x->w, t->b.c, t->b.cn, t->src,
+                VL, x->src_plane);
 }
 
 /* The data gradient of one row of src. */

@@ -63,16 +63,16 @@ RB_INLINE void norm_sums_vector(const rb_gradient *g, size_t sample, size_t firs
                                 size_t n, double *slot, size_t stride) {
     size_t width = (size_t)g->shape.c, ld = (size_t)g->ld;
     const float *d = g->d ? g->d + first * ld + c : NULL, *z = g->z + first * width + c;
-    vf factor = vf_set1(g->sample ? g->sample[sample] : 1), mean = vf_load_n(g->mean + c, n);
+    const gradient_constants k = gradient_at(g, sample, c, n);
     vf sum[2] = {vf_zero(), vf_zero()}, centred[2] = {vf_zero(), vf_zero()};
     for (size_t r = 0; r < rows; r += 2) {
         RB_UNROLL
         for (size_t half = 0; half < 2; half++) {
             if (half && r + 1 == rows) break;
             vf value = vf_load_n(z + (r + half) * width, n);
-            vf u = gradient_u(g, d ? d + (r + half) * ld : NULL, value, sample * width, c, n, factor);
+            vf u = gradient_u(g->act, &k, d ? d + (r + half) * ld : NULL, value, n);
             sum[half] = vf_add(sum[half], u);
-            centred[half] = vf_fma(u, vf_sub(value, mean), centred[half]);
+            centred[half] = vf_fma(u, vf_sub(value, k.mean), centred[half]);
         }
     }
     vf_add_to(slot + c, vf_add(sum[0], sum[1]));
@@ -105,19 +105,28 @@ void RB_LEVEL(rb_norm_sums)(const rb_gradient *g, double *sums, void *scratch, r
 
 /* ---- dst = or += scale·z + shift */
 
+RB_INLINE void norm_store_vector(const job *j, bool accumulate, size_t first, size_t rows, size_t c) {
+    size_t width = (size_t)j->shape.c, n = width - c;
+    vf scale = vf_load_n(j->affine.scale + c, n), shift = vf_load_n(j->affine.shift + c, n);
+    const float *z = j->z + first * width + c;
+    float *dst = j->dst + first * width + c;
+    for (size_t r = 0; r < rows; r++, z += width, dst += width) {
+        vf u = vf_fma(scale, vf_load_n(z, n), shift);
+        vf_store_n(dst, accumulate ? vf_add(vf_load_n(dst, n), u) : u, n);
+    }
+}
+
 RB_TARGET static void norm_store_task(void *arg, int task, int thread) {
     (void)thread;
     const job *j = arg;
-    size_t width = (size_t)j->shape.c, first = (size_t)task * j->chunk;
-    size_t rows = size_min(j->chunk, j->pixels - first);
-    const float *z = j->z + first * width;
-    float *dst = j->dst + first * width;
-    for (size_t r = 0; r < rows; r++, z += width, dst += width)
+    size_t width = (size_t)j->shape.c, block = block_pixels(width);
+    size_t first = (size_t)task * j->chunk, last = size_min(first + j->chunk, j->pixels);
+    for (; first < last; first += block)
         for (size_t c = 0; c < width; c += VL) {
-            size_t n = width - c;
-            vf u = vf_fma(vf_load_n(j->affine.scale + c, n), vf_load_n(z + c, n),
-                          vf_load_n(j->affine.shift + c, n));
-            vf_store_n(dst + c, j->accumulate ? vf_add(vf_load_n(dst + c, n), u) : u, n);
+            if (j->accumulate)
+                norm_store_vector(j, true, first, size_min(block, last - first), c);
+            else
+                norm_store_vector(j, false, first, size_min(block, last - first), c);
         }
 }
 

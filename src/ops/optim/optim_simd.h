@@ -2,12 +2,12 @@
 #include "ops/ops_simd.h"
 #include "ops/simd/tile.h"
 
-enum { BLOCK = 1 << 14 };
+enum { PART = 1 << 14 };
 
 RB_TARGET static void sgd_task(void *arg, int task, int thread) {
     (void)thread;
     const rb_sgd *s = arg;
-    size_t first = (size_t)task * BLOCK, last = size_min(first + BLOCK, s->count);
+    size_t first = (size_t)task * PART, last = size_min(first + PART, s->count);
     vf lr = vf_set1(s->lr), momentum = vf_set1(s->momentum), decay = vf_set1(s->decay);
     for (size_t i = first; i < last; i += VL) {
         size_t n = last - i;
@@ -19,5 +19,5 @@ RB_TARGET static void sgd_task(void *arg, int task, int thread) {
 }
 
 void RB_LEVEL(rb_sgd)(const rb_sgd *s, rb_pool *pool) {
-    rb_pool_run(pool, (int)ceil_div(s->count, BLOCK), sgd_task, (void *)s);
+    rb_pool_run(pool, (int)ceil_div(s->count, PART), sgd_task, (void *)s);
 }

@@ -150,10 +150,13 @@ static void pack_forward_task(void *arg, int task, int thread) {
     const plan *x = &j->x;
     size_t v = panel_vector(x->columns, (size_t)task), width = panel_width(x->columns, (size_t)task) * VL;
     float *to = floats_at(j->scratch, x->packed) + v * VL * x->ic;
-    for (size_t c = 0; c < width; c++) {
-        size_t o = v * VL + c;
-        for (size_t i = 0; i < x->ic; i++) to[i * width + c] = o < x->oc ? j->p->wgt[o * x->ic + i] : 0;
-    }
+    enum { STRIP = 16 }; /* rows of the panel at a time: both sides of the transposition stay in the cache */
+    for (size_t first = 0; first < x->ic; first += STRIP)
+        for (size_t c = 0; c < width; c++) {
+            size_t o = v * VL + c, last = size_min(first + STRIP, x->ic);
+            for (size_t i = first; i < last; i++)
+                to[i * width + c] = o < x->oc ? j->p->wgt[o * x->ic + i] : 0;
+        }
 }
 
 static void forward_task(void *arg, int task, int thread) {
@@ -167,7 +170,7 @@ static void forward_task(void *arg, int task, int thread) {
     moment_slots m = moments_at(j->scratch, x->moments, x->ocp);
     for (size_t first = begin; first < end; first += x->rows) {
         size_t rows = size_min(x->rows, end - first);
-        load_source(&j->p->src, first, rows, 0, x->ic, tile, x->icp);
+        load_source(&j->p->src, first, rows, 0, x->ic, tile, x->icp, VL);
         pad_rows(tile, rows, x->icp);
         float *dst = j->dst + first * x->oc;
         for (size_t i = first_panel; i < last_panel; i++) {
@@ -274,7 +277,7 @@ static void backward_chunk(const job *j, size_t chunk, size_t first_panel, size_
     double *slots = doubles_at(j->scratch, x->slots);
     for (size_t first = begin; first < end; first += x->rows) {
         size_t rows = size_min(x->rows, end - first);
-        load_gradient(j->d_dst, first, rows, o0, o1 - o0, tile, ldz);
+        load_gradient(j->d_dst, first, rows, o0, o1 - o0, tile, ldz, VL);
         if (j->data) {
             float *d = sink->d + first * ld;
             pad_rows(tile, rows, ldz);
@@ -285,7 +288,7 @@ static void backward_chunk(const job *j, size_t chunk, size_t first_panel, size_
                 act_sums_flat(d, ld, j->p->src.shape, &sink->act, first, rows, x->chunk, slots, x->icp);
         }
         if (!j->weights) continue;
-        load_source(&j->p->src, first, rows, 0, x->ic, src, x->icp);
+        load_source(&j->p->src, first, rows, 0, x->ic, src, x->icp, VL);
         outer_product(x, rows, tile, ldz, o1 - o0, src, partial);
     }
 }
@@ -344,10 +347,10 @@ RB_TARGET static void partials_task(void *arg, int task, int thread) {
     const plan *x = &j->x;
     const float *from = floats_at(j->scratch, x->partials) + (size_t)task * x->icp;
     float *to = j->d_wgt + (size_t)task * x->ic;
-    for (size_t i = 0; i < x->ic; i++) {
-        double sum = 0;
-        for (size_t s = 0; s < x->splits; s++) sum += (double)from[s * x->oc * x->icp + i];
-        to[i] += (float)sum;
+    for (size_t i = 0; i < x->ic; i += VL) {
+        double sum[VL] = {0};
+        for (size_t s = 0; s < x->splits; s++) vf_add_to(sum, vf_load(from + s * x->oc * x->icp + i));
+        for (size_t c = i; c < size_min(i + VL, x->ic); c++) to[c] += (float)sum[c - i];
     }
 }
 

@@ -51,37 +51,46 @@ RB_INLINE vf vf_hswish_slope(vf u) {
     return vf_less(vf_set1(-3), u, vf_less(u, vf_set1(3), between, vf_set1(1)), vf_zero());
 }
 
+/* Loaders go through a block of pixels one channel vector after the other: what belongs to the channels stays
+ * in registers, and the block (at most BLOCK floats of each operand, unless a pixel is wider) in the first
+ * cache. */
+enum { BLOCK = 4096 };
+static inline size_t block_pixels(size_t ld) { return size_clamp(BLOCK / ld, 4, 64); }
+
 /* ---- sources */
 
-RB_INLINE void source_rows(const rb_source *s, const void *data, const float *gate, size_t c0, size_t cn,
-                           size_t rows, float *to, size_t stride) {
+/* One channel vector (n lanes) of `rows` pixels. */
+RB_INLINE void source_vector(const rb_source *s, const float *from, const float *gate, size_t c, size_t n,
+                             size_t rows, float *to, size_t stride) {
     size_t ld = (size_t)s->ld;
-    const float *scale = s->affine.scale + c0, *shift = s->affine.shift + c0;
-    vf step = vf_set1(s->step);
-    for (size_t r = 0; r < rows; r++, to += stride) {
-        const float *from = (const float *)data + r * ld;
-        const int32_t *ints = (const int32_t *)data + r * ld;
-        for (size_t c = 0; c < cn; c += VL) {
-            size_t n = cn - c;
-            vf value;
-            if (s->load == RB_LOAD_FIXED) {
-                value = vf_mul(vf_from_int_n(ints + c, n), step);
-            } else {
-                value = vf_load_n(from + c, n);
-                if (s->load == RB_LOAD_ACT) {
-                    value = vf_hswish(vf_fma(vf_load_n(scale + c, n), value, vf_load_n(shift + c, n)));
-                    if (gate) value = vf_mul(value, vf_load_n(gate + c, n));
-                }
-            }
-            vf_store(to + c, value);
-        }
+    vf step = vf_set1(s->step), scale = step, shift = step, factor = vf_set1(1);
+    if (s->load == RB_LOAD_ACT) {
+        scale = vf_load_n(s->affine.scale + c, n), shift = vf_load_n(s->affine.shift + c, n);
+        if (gate) factor = vf_load_n(gate, n);
+    }
+    for (size_t r = 0; r < rows; r++, from += ld, to += stride) {
+        vf value = s->load == RB_LOAD_FIXED
+                       ? vf_mul(vf_from_int_n((const int32_t *)(const void *)from, n), step)
+                       : vf_load_n(from, n);
+        if (s->load == RB_LOAD_ACT) value = vf_mul(vf_hswish(vf_fma(scale, value, shift)), factor);
+        vf_store(to, value);
     }
 }
 
-/* Pixels first … first + rows − 1 (counted over all samples), channels c0 … c0 + cn − 1, into rows of
- * `stride` floats; the last vector of a row is filled up with zeros. */
+/* `data` (and gate) at channel c0 of the first pixel; ints are carried as floats until they are loaded. */
+RB_INLINE void source_rows(const rb_source *s, const float *data, const float *gate, size_t c0, size_t cn,
+                           size_t rows, float *to, size_t stride, size_t apart) {
+    size_t ld = (size_t)s->ld, block = block_pixels(ld);
+    for (size_t r = 0; r < rows; r += block)
+        for (size_t c = 0; c < cn; c += VL)
+            source_vector(s, data + r * ld + c, gate ? gate + c : NULL, c0 + c, cn - c,
+                          size_min(block, rows - r), to + r * stride + c / VL * apart, stride);
+}
+
+/* Pixels first … first + rows − 1 (counted over all samples), channels c0 … c0 + cn − 1: pixels `stride`
+ * floats apart, the vectors of a pixel `apart` (VL: a dense row); the last vector is filled up with zeros. */
 RB_TARGET static inline void load_source(const rb_source *s, size_t first, size_t rows, size_t c0, size_t cn,
-                                         float *to, size_t stride) {
+                                         float *to, size_t stride, size_t apart) {
     size_t pixels = (size_t)s->shape.h * (size_t)s->shape.w;
     while (rows) {
         size_t n = first / pixels, run = size_min(rows, (n + 1) * pixels - first);
@@ -89,71 +98,82 @@ RB_TARGET static inline void load_source(const rb_source *s, size_t first, size_
         const float *data = (const float *)s->data + first * (size_t)s->ld + c0;
         if (s->load == RB_LOAD_FIXED)
             source_rows(&(rb_source){.ld = s->ld, .load = RB_LOAD_FIXED, .step = s->step}, data, NULL, 0, cn,
-                        run, to, stride);
+                        run, to, stride, apart);
         else if (s->load == RB_LOAD_MAP)
-            source_rows(&(rb_source){.ld = s->ld, .load = RB_LOAD_MAP}, data, NULL, 0, cn, run, to, stride);
+            source_rows(&(rb_source){.ld = s->ld, .load = RB_LOAD_MAP}, data, NULL, 0, cn, run, to, stride,
+                        apart);
         else
             source_rows(&(rb_source){.ld = s->ld, .load = RB_LOAD_ACT, .affine = s->affine}, data, gate, c0,
-                        cn, run, to, stride);
+                        cn, run, to, stride, apart);
         first += run, rows -= run, to += run * stride;
     }
 }
 
 /* ---- gradients */
 
-/* d_u of one vector: channels c …, of sample n; `d` and `z` at the pixel. */
-RB_INLINE vf gradient_u(const rb_gradient *g, const float *d, vf z, size_t at, size_t c, size_t n,
-                        vf sample) {
-    vf value = d ? vf_load_n(d, n) : vf_zero();
-    if (!g->act) return g->sample ? vf_mul(value, sample) : value;
-    vf u = vf_fma(vf_load_n(g->affine.scale + c, n), z, vf_load_n(g->affine.shift + c, n));
-    if (g->gate) value = vf_mul(value, vf_load_n(g->gate + at + c, n));
-    if (g->pool) value = vf_add(value, vf_load_n(g->pool + at + c, n));
-    return vf_mul(value, vf_hswish_slope(u));
+/* What belongs to the channels of one vector of one sample. */
+typedef struct gradient_constants {
+    vf scale, shift, mean, gate, pool; /* without activation the gate is the sample's factor */
+} gradient_constants;
+
+RB_INLINE gradient_constants gradient_at(const rb_gradient *g, size_t sample, size_t c, size_t n) {
+    size_t at = sample * (size_t)g->shape.c + c;
+    gradient_constants k = {.scale = vf_load_n(g->affine.scale + c, n),
+                            .shift = vf_load_n(g->affine.shift + c, n),
+                            .mean = vf_load_n(g->mean + c, n),
+                            .gate = vf_set1(1),
+                            .pool = vf_zero()};
+    if (!g->act && g->sample) k.gate = vf_set1(g->sample[sample]);
+    if (g->act && g->gate) k.gate = vf_load_n(g->gate + at, n);
+    if (g->act && g->pool) k.pool = vf_load_n(g->pool + at, n);
+    return k;
 }
 
-RB_INLINE void gradient_rows(const rb_gradient *g, size_t sample, size_t first, size_t rows, size_t c0,
-                             size_t cn, float *to, size_t stride) {
-    size_t width = (size_t)g->shape.c, at = sample * width;
-    vf factor = vf_set1(g->sample ? g->sample[sample] : 1);
+/* d_u at one pixel; d may be NULL. */
+RB_INLINE vf gradient_u(bool act, const gradient_constants *k, const float *d, vf z, size_t n) {
+    vf value = d ? vf_load_n(d, n) : vf_zero();
+    if (!act) return vf_mul(value, k->gate);
+    return vf_mul(vf_fma(value, k->gate, k->pool), vf_hswish_slope(vf_fma(k->scale, z, k->shift)));
+}
+
+/* One channel vector of `rows` pixels of one sample. */
+RB_INLINE void gradient_vector(const rb_gradient *g, bool act, size_t sample, size_t first, size_t rows,
+                               size_t c, size_t n, float *to, size_t stride) {
+    size_t width = (size_t)g->shape.c, ld = (size_t)g->ld;
+    const gradient_constants k = gradient_at(g, sample, c, n);
+    const float *d = g->d ? g->d + first * ld + c : NULL, *zs = g->z + first * width + c;
+    vf mean_d = vf_load_n(g->mean_d + c, n), slope = vf_load_n(g->slope + c, n);
     for (size_t r = 0; r < rows; r++, to += stride) {
-        const float *d = g->d ? g->d + (first + r) * (size_t)g->ld + c0 : NULL;
-        const float *zs = g->z + (first + r) * width + c0;
-        for (size_t i = 0; i < cn; i += VL) {
-            size_t c = c0 + i, n = cn - i;
-            vf z = vf_load_n(zs + i, n);
-            vf value =
-                vf_sub(gradient_u(g, d ? d + i : NULL, z, at, c, n, factor), vf_load_n(g->mean_d + c, n));
-            value = vf_fnma(vf_sub(z, vf_load_n(g->mean + c, n)), vf_load_n(g->slope + c, n), value);
-            vf_store(to + i, vf_mul(vf_load_n(g->affine.scale + c, n), value));
-        }
+        vf z = vf_load_n(zs + r * width, n);
+        vf value = vf_sub(gradient_u(act, &k, d ? d + r * ld : NULL, z, n), mean_d);
+        vf_store(to, vf_mul(k.scale, vf_fnma(vf_sub(z, k.mean), slope, value)));
     }
+}
+
+RB_INLINE void gradient_rows(const rb_gradient *g, bool act, size_t sample, size_t first, size_t rows,
+                             size_t c0, size_t cn, float *to, size_t stride, size_t apart) {
+    size_t block = block_pixels((size_t)g->ld);
+    for (size_t r = 0; r < rows; r += block)
+        for (size_t c = 0; c < cn; c += VL)
+            gradient_vector(g, act, sample, first + r, size_min(block, rows - r), c0 + c, cn - c,
+                            to + r * stride + c / VL * apart, stride);
 }
 
 /* The gradient of the raw output, into a tile as load_source does. */
 RB_TARGET static inline void load_gradient(const rb_gradient *g, size_t first, size_t rows, size_t c0,
-                                           size_t cn, float *to, size_t stride) {
+                                           size_t cn, float *to, size_t stride, size_t apart) {
     if (!g->affine.scale) {
         const rb_source plain = {.ld = g->ld, .load = RB_LOAD_MAP};
-        source_rows(&plain, g->d + first * (size_t)g->ld + c0, NULL, 0, cn, rows, to, stride);
+        source_rows(&plain, g->d + first * (size_t)g->ld + c0, NULL, 0, cn, rows, to, stride, apart);
         return;
     }
     size_t pixels = (size_t)g->shape.h * (size_t)g->shape.w;
     while (rows) {
         size_t n = first / pixels, run = size_min(rows, (n + 1) * pixels - first);
         if (g->act)
-            gradient_rows(g, n, first, run, c0, cn, to, stride);
+            gradient_rows(g, true, n, first, run, c0, cn, to, stride, apart);
         else
-            gradient_rows(&(rb_gradient){.shape = g->shape,
-                                         .d = g->d,
-                                         .ld = g->ld,
-                                         .z = g->z,
-                                         .sample = g->sample,
-                                         .affine = g->affine,
-                                         .mean = g->mean,
-                                         .mean_d = g->mean_d,
-                                         .slope = g->slope},
-                          n, first, run, c0, cn, to, stride);
+            gradient_rows(g, false, n, first, run, c0, cn, to, stride, apart);
         first += run, rows -= run, to += run * stride;
     }
 }
