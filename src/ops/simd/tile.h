@@ -152,7 +152,7 @@ RB_INLINE void gradient_vector(const rb_gradient *g, bool act, size_t sample, si
 
 RB_INLINE void gradient_rows(const rb_gradient *g, bool act, size_t sample, size_t first, size_t rows,
                              size_t c0, size_t cn, float *to, size_t stride, size_t apart) {
-    size_t block = block_pixels((size_t)g->ld);
+    size_t block = block_pixels((size_t)(g->d ? g->ld : g->shape.c));
     for (size_t r = 0; r < rows; r += block)
         for (size_t c = 0; c < cn; c += VL)
             gradient_vector(g, act, sample, first + r, size_min(block, rows - r), c0 + c, cn - c,
