@@ -116,7 +116,7 @@ static void processors_follow_the_affinity_mask(void **state) {
     cpu_set_t was, one;
     assert_int_equal(sched_getaffinity(0, sizeof was, &was), 0);
     assert_in_range(rb_usable_processors(), 1, CPU_COUNT(&was));
-    int first = 0;
+    size_t first = 0;
     while (!CPU_ISSET(first, &was)) first++;
     CPU_ZERO(&one);
     CPU_SET(first, &one);
