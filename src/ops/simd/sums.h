@@ -89,7 +89,7 @@ RB_TARGET static inline void moments_task(void *arg, int task, int thread) {
     for (size_t c = 0; c < count; c++) {
         double mean = sum[c] / total, var = square[c] / total - mean * mean;
         j->moments.mean[first + c] = (float)((double)j->m.pivot[first + c] + mean);
-        j->moments.var[first + c] = (float)(var > 0 ? var : 0);
+        j->moments.var[first + c] = (float)(var < 0 ? 0 : var); /* NaN stays */
     }
 }
 
