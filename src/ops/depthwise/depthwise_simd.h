@@ -13,7 +13,7 @@
 
 enum {
     PLANES = 64 / VL,       /* at most so many vectors a block of channels */
-    FORWARD_FLOATS = 49152, /* what the planes of a task should fit in */
+    FORWARD_FLOATS = 65536, /* what the planes of a task should fit in */
     BACKWARD_FLOATS = 65536,
     TILE = 8,   /* results in registers */
     GROUP = 9,  /* taps in registers, weight gradient */

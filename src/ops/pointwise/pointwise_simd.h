@@ -46,7 +46,7 @@ static plan plan_common(const rb_pointwise *p, panels columns) {
 
 static plan plan_forward(const rb_pointwise *p, int threads) {
     plan x = plan_common(p, panels_of((size_t)p->oc));
-    x.rows = size_clamp(32768 / x.icp / MR * MR, MR, x.chunk);
+    x.rows = size_clamp(8192 / x.icp / MR * MR, MR, x.chunk);
     x.tile_floats = x.rows * x.icp;
     x.packed = take(&x.total, x.ic * x.ocp * sizeof(float));
     x.tiles = take(&x.total, (size_t)threads * x.tile_floats * sizeof(float));
@@ -56,7 +56,7 @@ static plan plan_forward(const rb_pointwise *p, int threads) {
 
 static plan plan_backward(const rb_pointwise *p, int threads) {
     plan x = plan_common(p, panels_of((size_t)p->src.shape.c));
-    x.rows = size_clamp(24576 / (x.icp + x.ocp) / MR * MR, 4 * MR, x.chunk);
+    x.rows = size_clamp(8192 / (x.icp + x.ocp) / MR * MR, 4 * MR, x.chunk);
     if (x.rows * (x.icp + x.ocp) > 65536) x.rows = size_max(65536 / (x.icp + x.ocp) / MR * MR, MR);
     x.tile_floats = x.rows * (x.icp + x.ocp);
     x.oblocks = size_clamp(x.oc * x.ic / CACHED_WEIGHTS, 1, SPLITS);
