@@ -499,9 +499,9 @@ void RB_LEVEL(rb_depthwise_backward)(const rb_depthwise *p, const rb_gradient *d
     const plan *x = &j.x;
     list_backward(&j);
     rb_pool_run(pool, (int)(x->splits * x->cblocks), backward_task, &j);
-    if (d_wgt) rb_pool_run(pool, (int)x->vectors, partials_task, &j);
+    if (d_wgt) run_tasks(pool, x->splits * x->taps * x->c, x->vectors, partials_task, &j);
     if (!sink->d || !sink->act.sums) return;
     slots_job sums = {
         doubles_at(scratch, x->slots), x->vectors * VL, RB_ACT_SUMS, x->c, x->rblocks, 0, sink->act.sums};
-    rb_pool_run(pool, (int)x->n, slots_task, &sums);
+    slots_join(sums, x->n, x->items, pool);
 }

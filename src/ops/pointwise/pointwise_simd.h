@@ -193,7 +193,7 @@ void RB_LEVEL(rb_pointwise_forward)(const rb_pointwise *p, float *dst, rb_moment
                                     rb_pool *pool) {
     job j = {p, plan_forward(p, rb_pool_threads(pool)), scratch, .dst = dst, .moments = moments};
     const plan *x = &j.x;
-    rb_pool_run(pool, (int)x->columns.count, pack_forward_task, &j);
+    run_tasks(pool, x->ic * x->oc, x->columns.count, pack_forward_task, &j);
     rb_pool_run(pool, (int)(x->chunks * x->groups), forward_task, &j);
     if (moments.mean)
         moments_join((moment_job){moments_at(scratch, x->moments, x->ocp), x->oc, 1, x->chunks, x->chunk,
@@ -372,16 +372,16 @@ void RB_LEVEL(rb_pointwise_backward)(const rb_pointwise *p, const rb_gradient *d
     job j = {p,           plan_backward(p, rb_pool_threads(pool)), scratch, .d_dst = d_dst, .d_wgt = d_wgt,
              .sink = sink};
     const plan *x = &j.x;
-    if (sink->d) rb_pool_run(pool, (int)x->columns.count, pack_backward_task, &j);
+    if (sink->d) run_tasks(pool, x->ic * x->oc, x->columns.count, pack_backward_task, &j);
     if (sink->d && d_wgt && x->oblocks == 1 && x->groups == 1) {
         j.data = j.weights = true;
         rb_pool_run(pool, (int)x->splits, split_task, &j);
     } else {
         backward_apart(&j, pool);
     }
-    if (d_wgt) rb_pool_run(pool, p->oc, partials_task, &j);
+    if (d_wgt) run_tasks(pool, x->splits * x->oc * x->icp, x->oc, partials_task, &j);
     if (!sink->d || !sink->act.sums) return;
     slots_job sums = {
         doubles_at(scratch, x->slots), x->icp, RB_ACT_SUMS, x->ic, x->per_sample, x->chunk, sink->act.sums};
-    rb_pool_run(pool, p->src.shape.n, slots_task, &sums);
+    slots_join(sums, (size_t)p->src.shape.n, flat_slots(x->pixels, (size_t)p->src.shape.n, x->chunk), pool);
 }
