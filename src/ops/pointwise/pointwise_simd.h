@@ -126,13 +126,20 @@ RB_TARGET static void product(size_t k, const float *a, size_t lda, const float 
     }
 }
 
+/* Terms of a product that are summed in one chain. A chain of k rounds about as √k: the products of wide
+ * layers are sums of short chains, which keeps whole-network gradients as near to float64 as those of PyTorch
+ * or nearer. */
+enum { CHAIN = 32 };
+
 /* The rows of a tile times one panel. */
 static void product_panel(const plan *x, size_t panel, size_t k, const float *tile, size_t lda,
                           const float *packed, float *dst, size_t ld, size_t rows, bool accumulate) {
     size_t v = panel_vector(x->columns, panel), nv = panel_width(x->columns, panel);
+    size_t chain = ceil_div(k, ceil_div(k, CHAIN));
     for (size_t r = 0; r < rows; r += MR)
-        product(k, tile + r * lda, lda, packed + v * VL * k, nv, dst + r * ld + v * VL, ld, rows - r,
-                x->columns.n - v * VL, accumulate);
+        for (size_t i = 0; i < k; i += chain)
+            product(size_min(chain, k - i), tile + r * lda + i, lda, packed + v * VL * k + i * nv * VL, nv,
+                    dst + r * ld + v * VL, ld, rows - r, x->columns.n - v * VL, accumulate || i);
 }
 
 /* Zeros below a tile of `rows` rows, up to whole blocks of MR. */
