@@ -133,7 +133,7 @@ static void final_backward(rb_model *m, rb_pass *pass, float *const out[], float
         z = rb_arena_push(&x->scratch, rb_elements(shape) * sizeof(float));
         rb_pointwise_forward(x, &conv, z, (rb_moments){0});
     }
-    rb_gradient g = {.shape = shape, .z = z, .act = true, .pool = pool};
+    rb_gradient g = {.shape = shape, .ld = shape.c, .z = z, .act = true, .pool = pool};
     g.affine = rb_conv_norm_affine(&m->final, pass);
     g.mean = rb_conv_norm_mean(&m->final, pass);
     double *act_sums =

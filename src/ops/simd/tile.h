@@ -39,6 +39,16 @@ static inline double *doubles_at(void *scratch, size_t offset) {
     return (double *)(void *)((unsigned char *)scratch + offset);
 }
 
+/* Independent tasks that touch `elements` floats in all: few of them are done before another thread is awake.
+ */
+static inline void run_tasks(rb_pool *pool, size_t elements, size_t tasks, rb_task *fn, void *arg) {
+    if (elements > 1 << 16) {
+        rb_pool_run(pool, (int)tasks, fn, arg);
+        return;
+    }
+    for (size_t task = 0; task < tasks; task++) fn(arg, (int)task, 0);
+}
+
 /* ---- activations */
 
 RB_INLINE vf vf_hswish(vf u) {
@@ -152,7 +162,7 @@ RB_INLINE void gradient_vector(const rb_gradient *g, bool act, size_t sample, si
 
 RB_INLINE void gradient_rows(const rb_gradient *g, bool act, size_t sample, size_t first, size_t rows,
                              size_t c0, size_t cn, float *to, size_t stride, size_t apart) {
-    size_t block = block_pixels((size_t)g->ld);
+    size_t block = block_pixels((size_t)(g->d ? g->ld : g->shape.c));
     for (size_t r = 0; r < rows; r += block)
         for (size_t c = 0; c < cn; c += VL)
             gradient_vector(g, act, sample, first + r, size_min(block, rows - r), c0 + c, cn - c,
