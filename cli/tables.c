@@ -38,7 +38,7 @@
 #define MAX_PIXELS                                                                                           \
     INT("max-pixels", "178000000", 1, 4000000000, "refuse larger pictures before decoding them")
 #define EXIF FLAG("exif", "turn pictures upright as their EXIF orientation says")
-#define WORKERS INT("workers", "2", 1, 256, "threads that read and prepare pictures")
+#define WORKERS INT("workers", "2", 0, 256, "threads that read and prepare pictures; 0: no own ones")
 #define SEED(h) INT("seed", "0", 0, 9007199254740992, h)
 #define END                                                                                                  \
     { .name = NULL }

@@ -155,12 +155,13 @@ static int stop_now(run *r) {
 }
 
 static int finish(run *r, bool any_step) {
-    const char *out = revbifpn_trainer_configuration(r->trainer)->out;
+    const revbifpn_train_config *c = revbifpn_trainer_configuration(r->trainer);
+    const char *out = c->out;
     if (any_step)
         printf("done; weights: %s/weights/best.safetensors and last.safetensors, curve: %s/results.csv\n",
                out, out);
     else
-        printf("this run is complete; a larger --epochs would extend it: %s\n", out);
+        printf("%s: complete: the run has all its %d epochs; raise --epochs to go on\n", out, c->epochs);
     return CLI_OK;
 }
 

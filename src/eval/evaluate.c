@@ -22,11 +22,23 @@ typedef struct sums {
     double loss;
 } sums;
 
-static void judge(const rb_evaluation *e, const rb_batch *batch, sums *s) {
+/* In the place of a file that could not be read the loader puts another picture, which counts once, at its
+ * own place. */
+static bool is_unreadable(const rb_loader *loader, const char *path) {
+    const rb_loader_issue *issues;
+    size_t count = rb_loader_issues(loader, &issues);
+    for (size_t i = 0; i < count; i++)
+        if (issues[i].path == path && issues[i].reason) return true;
+    return false;
+}
+
+/* `first`: the batch's first sample. */
+static void judge(const rb_evaluation *e, const rb_loader *loader, const rb_batch *batch, int first,
+                  sums *s) {
     int classes = e->model->config.classes;
     for (int i = 0; i < batch->count; i++) {
         const float *logits = e->model->logits + (size_t)i * (size_t)classes;
-        if (batch->labels[i] < 0) continue; /* unreadable */
+        if (is_unreadable(loader, e->data->split->samples[first + i].path)) continue;
         double loss;
         rb_softmax_loss(e->exec, 1, classes, logits, &batch->labels[i], 0, &loss, NULL);
         int rank = rb_rank_of(logits, classes, batch->labels[i]);
@@ -48,7 +60,7 @@ static revbifpn_status run(const rb_evaluation *e, rb_loader *loader, sums *s, r
         images.std = e->std;
         rb_pass pass = {.exec = e->exec, .err = err, .k = e->k};
         TRY(rb_model_forward_on_a_grid(e->model, &pass, &images));
-        judge(e, &batch, s);
+        judge(e, loader, &batch, seen, s);
         if (e->progress) e->progress(e->user, seen + batch.count, e->data->split->count);
     }
 fail:

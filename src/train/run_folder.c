@@ -24,21 +24,29 @@ static revbifpn_status set_path(rb_run_folder *run, const char *path, rb_error *
     return REVBIFPN_OK;
 }
 
+revbifpn_status rb_run_save_args(const rb_run_folder *run, const revbifpn_train_config *args, rb_error *err) {
+    revbifpn_status status;
+    char file[4096], *json = NULL;
+    TRY(rb_args_to_json(args, &json, err));
+    status = rb_file_replace(rb_run_file(run, "args.json", file), json, strlen(json), err);
+fail:
+    rb_free(json);
+    return status;
+}
+
 revbifpn_status rb_run_create(rb_run_folder *run, const char *path, const revbifpn_train_config *args,
                               rb_error *err) {
     revbifpn_status status;
-    char file[4096], *json = NULL;
+    char file[4096];
     TRY(set_path(run, path, err));
     rb_run_file(run, "args.json", file);
     if (!access(file, F_OK))
         return rb_fail(err, REVBIFPN_BAD_ARGUMENT,
                        "%s holds a run already: --resume it, or choose another --out", path);
-    TRY(rb_args_to_json(args, &json, err));
     TRY(rb_folder_make(rb_run_file(run, "weights", file), err));
-    TRY(rb_file_replace(rb_run_file(run, "args.json", file), json, strlen(json), err));
+    TRY(rb_run_save_args(run, args, err));
     status = rb_run_rewind_results(run, 0, err);
 fail:
-    rb_free(json);
     return status;
 }
 

@@ -33,6 +33,9 @@ revbifpn_status rb_run_create(rb_run_folder *run, const char *path, const revbif
 /* An existing run: reads its args.json (strings: see rb_args_from_json). */
 revbifpn_status rb_run_reopen(rb_run_folder *run, const char *path, revbifpn_train_config *args,
                               char **strings, rb_error *err) RB_CHECKED;
+/* Writes args.json again: what a resumed run was told to change holds for the next resume, too. */
+revbifpn_status rb_run_save_args(const rb_run_folder *run, const revbifpn_train_config *args,
+                                 rb_error *err) RB_CHECKED;
 void rb_run_close(rb_run_folder *run);
 /* Keeps the rows of results.csv for the first `epochs` epochs. */
 revbifpn_status rb_run_rewind_results(rb_run_folder *run, int epochs, rb_error *err) RB_CHECKED;

@@ -10,12 +10,17 @@
 enum { RING = 4 };
 
 /* On resume the run's own arguments hold, but for these. */
-static void override(revbifpn_train_config *args, const revbifpn_train_config *given) {
+static revbifpn_status override(revbifpn_train_config *args, const revbifpn_train_config *given,
+                                rb_error *err) {
+    if (given->epochs && given->epochs < args->epochs)
+        return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "epochs %d: the run has %d, which can only be raised",
+                       given->epochs, args->epochs);
     if (given->epochs) args->epochs = given->epochs;
     if (given->data && *given->data) args->data = given->data;
     args->out = given->out;
     args->workers = given->workers;
     args->max_memory = given->max_memory;
+    return REVBIFPN_OK;
 }
 
 static revbifpn_status find_arguments(rb_trainer *t, const revbifpn_train_config *given, bool resume,
@@ -26,7 +31,7 @@ static revbifpn_status find_arguments(rb_trainer *t, const revbifpn_train_config
     if (!given->out || !*given->out) return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "out: no run folder named");
     if (resume) {
         TRY(rb_run_reopen(&t->run, given->out, &args, &strings, err));
-        override(&args, given);
+        TRY(override(&args, given, err));
     }
     TRY(rb_train_copy_args(t, &args, err));
     status = rb_train_check(&t->args, err);
@@ -193,7 +198,10 @@ static revbifpn_status start(rb_trainer *t, bool resume, const char *out, rb_err
     rb_run_file(&t->run, "checkpoint.safetensors", path);
     rb_params_init(&t->model.params, t->args.seed, t->pool);
     if (resume && !access(path, F_OK)) TRY(read_checkpoint(t, path, err));
-    if (resume) TRY(rb_run_rewind_results(&t->run, t->progress.epoch, err));
+    if (resume) {
+        TRY(rb_run_save_args(&t->run, &t->args, err));
+        TRY(rb_run_rewind_results(&t->run, t->progress.epoch, err));
+    }
     t->finished = t->progress.epoch >= t->args.epochs;
     t->train_options.epoch = (uint64_t)t->progress.epoch;
     t->train_options.first_batch = t->progress.step;
