@@ -100,7 +100,11 @@ revbifpn_status rb_args_from_json(const char *path, const char *text, size_t siz
     json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &problem);
     char *next = *strings = rb_alloc(size + 1); /* no string is longer than its text */
     *args = (revbifpn_train_config){.struct_size = sizeof *args};
-    if (!json_is_object(root) || !next) {
+    if (!next) {
+        status = rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "%s: out of memory", path);
+        goto fail;
+    }
+    if (!json_is_object(root)) {
         status = rb_fail(err, REVBIFPN_BAD_FILE, "%s:%d: %s", path, root ? 1 : problem.line,
                          root ? "not a JSON object" : problem.text);
         goto fail;
