@@ -47,7 +47,10 @@ revbifpn_status rb_args_to_json(const revbifpn_train_config *args, char **text, 
     char *config = NULL, *dumped = NULL;
     json_t *root = json_object();
     TRY(rb_config_to_json(&args->model, &config, err));
-    json_object_set_new(root, "model", json_loads(config, 0, NULL));
+    if (json_object_set_new(root, "model", json_loads(config, 0, NULL))) {
+        status = rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "out of memory for args.json");
+        goto fail;
+    }
     for (int i = 0; i < FIELDS; i++)
         if (json_object_set_new(root, fields[i].key, value_of(args, &fields[i]))) {
             status = rb_fail(err, REVBIFPN_BAD_ARGUMENT, "%s: not valid UTF-8", fields[i].key);
