@@ -26,7 +26,7 @@ say "1. a picture set: six classes of shapes over clutter"
 show synth --out "$folder/data" --images 600 --val-images 150 --classes 6 --imgsz 64 --seed 0
 
 say "2. training S0, reversibly"
-show train --data "$folder/data" --model s0 --imgsz 64 --epochs "${DEMO_EPOCHS:-12}" --batch 32 --lr 0.1 --seed 0 --out "$folder/run"
+show train --data "$folder/data" --model s0 --imgsz 64 --epochs "${DEMO_EPOCHS:-12}" --batch 32 --lr 0.03 --seed 0 --out "$folder/run"
 
 say "3. validation with the best weights"
 best=$folder/run/weights/best.safetensors

@@ -5,9 +5,9 @@ enum { TRIALS = 150 };
 
 static void kernel_and_stride(trial *t, rb_depthwise *p) {
     /* (kernel, stride) as the networks use them, then odd ones */
-    static const int pairs[][2] = {{3, 1},  {5, 1},  {7, 1},  {3, 2},   {5, 2},   {7, 4},
-                                   {15, 8}, {9, 4},  {17, 8}, {1, 1},   {1, 2},   {3, 4},
-                                   {9, 1},  {11, 3}, {13, 5}, {31, 16}, {63, 32}, {2 * 31 + 1, 1}};
+    static const int pairs[][2] = {{3, 1},  {5, 1},  {7, 1},   {3, 2},   {5, 2},         {7, 4}, {15, 8},
+                                   {9, 4},  {17, 8}, {1, 1},   {19, 4},  {1, 2},         {3, 4}, {9, 1},
+                                   {11, 3}, {13, 5}, {31, 16}, {63, 32}, {2 * 31 + 1, 1}};
     size_t count = sizeof pairs / sizeof *pairs;
     size_t i = (size_t)below(t, 3) ? (size_t)below(t, 7) : (size_t)below(t, (int)count);
     p->kernel = pairs[i][0], p->stride = pairs[i][1];
@@ -21,6 +21,11 @@ static rb_shape random_shape(trial *t, int stride, int kernel) {
     if (!below(t, 12) && kernel <= 7) s.n = 1, s.h = stride * 2, s.w = stride * 290, s.c = 7; /* long rows */
     if (!below(t, 12) && kernel <= 5)
         s.n = 5, s.h = 12 * stride, s.w = 9 * stride, s.c = 150; /* several blocks */
+    if (!below(t, 15)) { /* the sides and widths of S0, batch of one */
+        static const int maps[][2] = {{56, 24}, {56, 48}, {28, 32}, {28, 64}, {14, 80}, {7, 160}};
+        const int *m = maps[below(t, 6)];
+        if (m[0] % stride == 0 && kernel <= 15) s = (rb_shape){1, m[0], m[0], m[1]};
+    }
     return s;
 }
 

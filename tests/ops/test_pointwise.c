@@ -26,6 +26,16 @@ static rb_shape random_shape(trial *t) {
     return s;
 }
 
+/* One trial in fifteen: a layer of a published network (map side, channels in and out), batch of one. */
+static void network_layer(trial *t, rb_shape *s, int *oc) {
+    static const int layers[][3] = {{56, 24, 24}, {28, 32, 32},   {14, 40, 80}, {14, 80, 40},
+                                    {7, 80, 160}, {7, 320, 1280}, {44, 48, 64}, {11, 264, 528}};
+    if (below(t, 15)) return;
+    const int *l = layers[below(t, (int)(sizeof layers / sizeof *layers))];
+    *s = (rb_shape){1, l[0], l[0], l[1]};
+    *oc = l[2];
+}
+
 /* The reference's value and the bound of a float product over k terms: (k + 8)·eps·Σ|a||b|; 8 for the
  * prologue. */
 static void forward_bounds(const rb_pointwise *p, float *z, double *tolerance) {
@@ -49,8 +59,11 @@ static void forward_matches(void **state) {
     (void)state;
     for (int i = 0; i < TRIALS; i++) {
         trial t = trial_open(1, i);
-        rb_shape s = random_shape(&t), out = s;
-        forward_op op = {.p = {.src = random_source(&t, s), .oc = random_channels(&t, 112)}};
+        rb_shape s = random_shape(&t);
+        forward_op op = {.p = {.oc = random_channels(&t, 112)}};
+        network_layer(&t, &s, &op.p.oc);
+        rb_shape out = s;
+        op.p.src = random_source(&t, s);
         op.p.wgt = random_floats(&t, (size_t)(op.p.oc * s.c), 1);
         op.moments = below(&t, 4) != 0;
         out.c = op.p.oc;
@@ -128,11 +141,13 @@ static void data_bounds(const backward_op *b, const float *initial, float *d, do
 }
 
 static backward_op random_backward(trial *t) {
-    rb_shape s = random_shape(t), out = s;
-    if (s.c > 600) s.c = 600; /* with 112 outputs: more weights than a cache holds */
-    backward_op b = {.p = {.src = random_source(t, s), .oc = random_channels(t, 112)}};
-    if (s.c == 600) b.p.oc = 120, b.p.src.shape.n = 1;
-    out = b.p.src.shape, out.c = b.p.oc;
+    rb_shape s = random_shape(t);
+    backward_op b = {.p = {.oc = random_channels(t, 112)}};
+    if (s.c > 600) s.n = 1, s.c = 600, b.p.oc = 240; /* blocks of output channels */
+    network_layer(t, &s, &b.p.oc);
+    b.p.src = random_source(t, s);
+    rb_shape out = s;
+    out.c = b.p.oc;
     b.p.wgt = random_floats(t, (size_t)b.p.oc * (size_t)s.c, 1);
     b.g = random_gradient(t, out, true);
     b.data = below(t, 5), b.weights = !b.data || below(t, 5);

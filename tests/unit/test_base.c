@@ -1,7 +1,9 @@
 /* base/: the generator's known answers, arena, pool, files, and the comparer itself. */
+#define _GNU_SOURCE
 #include "check.h"
 
 #include <math.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
 #include <signal.h>
@@ -108,6 +110,22 @@ static void pool_runs_each_task_once(void **state) {
     assert_true(rb_usable_processors() >= 1);
 }
 
+/* The affinity mask bounds the number of threads; the cgroup's quota can only lower it. */
+static void processors_follow_the_affinity_mask(void **state) {
+    (void)state;
+    cpu_set_t was, one;
+    assert_int_equal(sched_getaffinity(0, sizeof was, &was), 0);
+    assert_in_range(rb_usable_processors(), 1, CPU_COUNT(&was));
+    size_t first = 0;
+    while (!CPU_ISSET(first, &was)) first++;
+    CPU_ZERO(&one);
+    CPU_SET(first, &one);
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    int alone = rb_usable_processors();
+    sched_setaffinity(0, sizeof was, &was);
+    assert_int_equal(alone, 1);
+}
+
 /* A full disk (here: a limit on file size) while saving leaves the previous file whole and no temporary
  * behind. */
 static void failed_write_keeps_the_old_file(void **state) {
@@ -148,6 +166,7 @@ int main(void) {
         cmocka_unit_test(dry_arena_counts_like_the_real_one),
         cmocka_unit_test(pool_runs_each_task_once),
         cmocka_unit_test(failed_write_keeps_the_old_file),
+        cmocka_unit_test(processors_follow_the_affinity_mask),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
 }

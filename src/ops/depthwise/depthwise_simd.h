@@ -13,9 +13,9 @@
 
 enum {
     PLANES = 64 / VL,       /* at most so many vectors a block of channels */
-    FORWARD_FLOATS = 49152, /* what the planes of a task should fit in */
+    FORWARD_FLOATS = 65536, /* what the planes of a task should fit in */
     BACKWARD_FLOATS = 65536,
-    TILE = 8,   /* results in registers */
+    TILE = VL,  /* results in registers at most */
     GROUP = 9,  /* taps in registers, weight gradient */
     SPLITS = 16 /* of the weight gradient's sum over blocks of rows */
 };
@@ -209,6 +209,16 @@ RB_INLINE void taps_row(tap_list l, const float *in, const size_t step, float *d
             RB_TAPS_CASE(5);
             RB_TAPS_CASE(6);
             RB_TAPS_CASE(7);
+#if RB_WIDE
+            RB_TAPS_CASE(8);
+            RB_TAPS_CASE(9);
+            RB_TAPS_CASE(10);
+            RB_TAPS_CASE(11);
+            RB_TAPS_CASE(12);
+            RB_TAPS_CASE(13);
+            RB_TAPS_CASE(14);
+            RB_TAPS_CASE(15);
+#endif
         default: taps_t(l, in, step, dst, pitch, n, accumulate, TILE); break;
         }
         done += t, in += t * step, dst += t * pitch;
@@ -489,9 +499,9 @@ void RB_LEVEL(rb_depthwise_backward)(const rb_depthwise *p, const rb_gradient *d
     const plan *x = &j.x;
     list_backward(&j);
     rb_pool_run(pool, (int)(x->splits * x->cblocks), backward_task, &j);
-    if (d_wgt) rb_pool_run(pool, (int)x->vectors, partials_task, &j);
+    if (d_wgt) run_tasks(pool, x->splits * x->taps * x->c, x->vectors, partials_task, &j);
     if (!sink->d || !sink->act.sums) return;
     slots_job sums = {
         doubles_at(scratch, x->slots), x->vectors * VL, RB_ACT_SUMS, x->c, x->rblocks, 0, sink->act.sums};
-    rb_pool_run(pool, (int)x->n, slots_task, &sums);
+    slots_join(sums, x->n, x->items, pool);
 }

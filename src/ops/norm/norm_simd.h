@@ -47,7 +47,7 @@ void RB_LEVEL(rb_act_sums)(rb_shape shape, const float *d, rb_act_sums act, void
     rb_pool_run(pool, (int)ceil_div(j.pixels, j.chunk), act_sums_task, &j);
     slots_job sums = {scratch, j.stride, RB_ACT_SUMS, (size_t)shape.c, (size_t)shape.h * (size_t)shape.w,
                       j.chunk, act.sums};
-    rb_pool_run(pool, shape.n, slots_task, &sums);
+    slots_join(sums, (size_t)shape.n, flat_slots(j.pixels, (size_t)shape.n, j.chunk), pool);
 }
 
 /* ---- Σ d_u and Σ d_u·(z − mean) over all pixels */
@@ -100,7 +100,7 @@ void RB_LEVEL(rb_norm_sums)(const rb_gradient *g, double *sums, void *scratch, r
     size_t chunks = ceil_div(j.pixels, j.chunk);
     rb_pool_run(pool, (int)chunks, norm_sums_task, &j);
     slots_job all = {scratch, j.stride, NORM_SUMS, (size_t)g->shape.c, chunks, 0, sums};
-    rb_pool_run(pool, 1, slots_task, &all);
+    slots_join(all, 1, chunks, pool);
 }
 
 /* ---- dst = or += scale·z + shift */

@@ -46,7 +46,7 @@ static plan plan_common(const rb_pointwise *p, panels columns) {
 
 static plan plan_forward(const rb_pointwise *p, int threads) {
     plan x = plan_common(p, panels_of((size_t)p->oc));
-    x.rows = size_clamp(32768 / x.icp / MR * MR, MR, x.chunk);
+    x.rows = size_clamp(8192 / x.icp / MR * MR, MR, x.chunk);
     x.tile_floats = x.rows * x.icp;
     x.packed = take(&x.total, x.ic * x.ocp * sizeof(float));
     x.tiles = take(&x.total, (size_t)threads * x.tile_floats * sizeof(float));
@@ -56,7 +56,7 @@ static plan plan_forward(const rb_pointwise *p, int threads) {
 
 static plan plan_backward(const rb_pointwise *p, int threads) {
     plan x = plan_common(p, panels_of((size_t)p->src.shape.c));
-    x.rows = size_clamp(24576 / (x.icp + x.ocp) / MR * MR, 4 * MR, x.chunk);
+    x.rows = size_clamp(8192 / (x.icp + x.ocp) / MR * MR, 4 * MR, x.chunk);
     if (x.rows * (x.icp + x.ocp) > 65536) x.rows = size_max(65536 / (x.icp + x.ocp) / MR * MR, MR);
     x.tile_floats = x.rows * (x.icp + x.ocp);
     x.oblocks = size_clamp(x.oc * x.ic / CACHED_WEIGHTS, 1, SPLITS);
@@ -126,13 +126,20 @@ RB_TARGET static void product(size_t k, const float *a, size_t lda, const float 
     }
 }
 
+/* Terms of a product that are summed in one chain. A chain of k rounds about as √k: the products of wide
+ * layers are sums of short chains, which keeps whole-network gradients as near to float64 as those of PyTorch
+ * or nearer. */
+enum { CHAIN = 32 };
+
 /* The rows of a tile times one panel. */
 static void product_panel(const plan *x, size_t panel, size_t k, const float *tile, size_t lda,
                           const float *packed, float *dst, size_t ld, size_t rows, bool accumulate) {
     size_t v = panel_vector(x->columns, panel), nv = panel_width(x->columns, panel);
+    size_t chain = ceil_div(k, ceil_div(k, CHAIN));
     for (size_t r = 0; r < rows; r += MR)
-        product(k, tile + r * lda, lda, packed + v * VL * k, nv, dst + r * ld + v * VL, ld, rows - r,
-                x->columns.n - v * VL, accumulate);
+        for (size_t i = 0; i < k; i += chain)
+            product(size_min(chain, k - i), tile + r * lda + i, lda, packed + v * VL * k + i * nv * VL, nv,
+                    dst + r * ld + v * VL, ld, rows - r, x->columns.n - v * VL, accumulate || i);
 }
 
 /* Zeros below a tile of `rows` rows, up to whole blocks of MR. */
@@ -193,7 +200,7 @@ void RB_LEVEL(rb_pointwise_forward)(const rb_pointwise *p, float *dst, rb_moment
                                     rb_pool *pool) {
     job j = {p, plan_forward(p, rb_pool_threads(pool)), scratch, .dst = dst, .moments = moments};
     const plan *x = &j.x;
-    rb_pool_run(pool, (int)x->columns.count, pack_forward_task, &j);
+    run_tasks(pool, x->ic * x->oc, x->columns.count, pack_forward_task, &j);
     rb_pool_run(pool, (int)(x->chunks * x->groups), forward_task, &j);
     if (moments.mean)
         moments_join((moment_job){moments_at(scratch, x->moments, x->ocp), x->oc, 1, x->chunks, x->chunk,
@@ -372,16 +379,16 @@ void RB_LEVEL(rb_pointwise_backward)(const rb_pointwise *p, const rb_gradient *d
     job j = {p,           plan_backward(p, rb_pool_threads(pool)), scratch, .d_dst = d_dst, .d_wgt = d_wgt,
              .sink = sink};
     const plan *x = &j.x;
-    if (sink->d) rb_pool_run(pool, (int)x->columns.count, pack_backward_task, &j);
+    if (sink->d) run_tasks(pool, x->ic * x->oc, x->columns.count, pack_backward_task, &j);
     if (sink->d && d_wgt && x->oblocks == 1 && x->groups == 1) {
         j.data = j.weights = true;
         rb_pool_run(pool, (int)x->splits, split_task, &j);
     } else {
         backward_apart(&j, pool);
     }
-    if (d_wgt) rb_pool_run(pool, p->oc, partials_task, &j);
+    if (d_wgt) run_tasks(pool, x->splits * x->oc * x->icp, x->oc, partials_task, &j);
     if (!sink->d || !sink->act.sums) return;
     slots_job sums = {
         doubles_at(scratch, x->slots), x->icp, RB_ACT_SUMS, x->ic, x->per_sample, x->chunk, sink->act.sums};
-    rb_pool_run(pool, p->src.shape.n, slots_task, &sums);
+    slots_join(sums, (size_t)p->src.shape.n, flat_slots(x->pixels, (size_t)p->src.shape.n, x->chunk), pool);
 }

@@ -9,6 +9,7 @@
 #define RB_FEATURES target("avx2,fma")
 #define RB_TARGET __attribute__((RB_FEATURES))
 #define RB_INLINE static inline __attribute__((always_inline, RB_FEATURES))
+#define RB_WIDE 0 /* 16 registers of 8 floats */
 #define RB_LEVEL(name) name##_avx2
 
 /* VL floats a vector; a product's register tile is MR rows by at most NV vectors (12 of 16 registers). */

@@ -11,6 +11,7 @@
 #define RB_FEATURES target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
 #define RB_TARGET __attribute__((RB_FEATURES))
 #define RB_INLINE static inline __attribute__((always_inline, RB_FEATURES))
+#define RB_WIDE 1 /* 32 registers of 16 floats */
 #define RB_LEVEL(name) name##_avx512
 
 /* VL floats a vector; a product's register tile is MR rows by at most NV vectors (24 of 32 registers). */

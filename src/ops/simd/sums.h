@@ -89,12 +89,12 @@ RB_TARGET static inline void moments_task(void *arg, int task, int thread) {
     for (size_t c = 0; c < count; c++) {
         double mean = sum[c] / total, var = square[c] / total - mean * mean;
         j->moments.mean[first + c] = (float)((double)j->m.pivot[first + c] + mean);
-        j->moments.var[first + c] = (float)(var > 0 ? var : 0);
+        j->moments.var[first + c] = (float)(var < 0 ? 0 : var); /* NaN stays */
     }
 }
 
 static inline void moments_join(moment_job job, rb_pool *pool) {
-    rb_pool_run(pool, (int)ceil_div(job.c, JOIN), moments_task, &job);
+    run_tasks(pool, 3 * job.groups * job.per_group * job.c, ceil_div(job.c, JOIN), moments_task, &job);
 }
 
 /* ---- flat chunks: the pixels of all samples in one line, cut into equal chunks. A chunk may span samples;
@@ -199,6 +199,11 @@ RB_TARGET static inline void slots_task(void *arg, int task, int thread) {
             for (size_t c = 0; c < j->c; c++) to[c] += from[c];
         }
     }
+}
+
+/* For `samples` samples, of `slots` slots in all. */
+static inline void slots_join(slots_job job, size_t samples, size_t slots, rb_pool *pool) {
+    run_tasks(pool, slots * job.rows * job.stride, samples, slots_task, &job);
 }
 
 #endif

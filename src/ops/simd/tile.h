@@ -39,6 +39,16 @@ static inline double *doubles_at(void *scratch, size_t offset) {
     return (double *)(void *)((unsigned char *)scratch + offset);
 }
 
+/* Independent tasks that touch `elements` floats in all: few of them are done before another thread is awake.
+ */
+static inline void run_tasks(rb_pool *pool, size_t elements, size_t tasks, rb_task *fn, void *arg) {
+    if (elements > 1 << 16) {
+        rb_pool_run(pool, (int)tasks, fn, arg);
+        return;
+    }
+    for (size_t task = 0; task < tasks; task++) fn(arg, (int)task, 0);
+}
+
 /* ---- activations */
 
 RB_INLINE vf vf_hswish(vf u) {

@@ -73,5 +73,6 @@ void RB_LEVEL(rb_squeeze_pool)(rb_shape shape, const float *z, rb_affine affine,
     job j = job_of(shape);
     j.z = z, j.affine = affine, j.slots = scratch, j.pooled = pooled;
     rb_pool_run(pool, (int)ceil_div(j.pixels, j.chunk), pool_task, &j);
-    rb_pool_run(pool, shape.n, mean_task, &j);
+    size_t samples = (size_t)shape.n;
+    run_tasks(pool, flat_slots(j.pixels, samples, j.chunk) * j.stride, samples, mean_task, &j);
 }
