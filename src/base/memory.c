@@ -7,6 +7,7 @@
 #include <string.h>
 
 static atomic_size_t alloc_calls;
+static atomic_long alloc_fail_after = -1; /* calls until the one that fails; below 0: none */
 
 size_t rb_size_mul(size_t a, size_t b) {
     size_t product;
@@ -24,6 +25,7 @@ size_t rb_size_align(size_t bytes) {
 
 void *rb_alloc(size_t bytes) {
     atomic_fetch_add_explicit(&alloc_calls, 1, memory_order_relaxed);
+    if (rb_alloc_fail_pending() && atomic_fetch_sub(&alloc_fail_after, 1) == 0) return NULL;
     size_t rounded = rb_size_align(bytes ? bytes : 1);
     if (rounded == SIZE_MAX) return NULL;
     void *pointer = aligned_alloc(RB_ALIGNMENT, rounded);
@@ -32,6 +34,12 @@ void *rb_alloc(size_t bytes) {
 }
 
 void rb_free(void *pointer) { free(pointer); }
+
+void rb_alloc_fail_after(long n) { atomic_store(&alloc_fail_after, n); }
+
+bool rb_alloc_fail_pending(void) {
+    return atomic_load_explicit(&alloc_fail_after, memory_order_relaxed) >= 0;
+}
 
 size_t rb_alloc_count(void) { return atomic_load_explicit(&alloc_calls, memory_order_relaxed); }
 

@@ -26,6 +26,11 @@ void *rb_alloc(size_t bytes);
 void rb_free(void *pointer);
 /* Calls of rb_alloc so far in this process: the training step must not move it. */
 size_t rb_alloc_count(void);
+/* For tests: of the calls from now on, in any thread, number `n` (from 0) gives NULL, once; below 0 none
+ * does. Off by default. */
+void rb_alloc_fail_after(long n);
+/* Whether that call is still to come. */
+bool rb_alloc_fail_pending(void);
 
 typedef struct rb_arena {
     unsigned char *base;

@@ -47,7 +47,10 @@ revbifpn_status rb_args_to_json(const revbifpn_train_config *args, char **text, 
     char *config = NULL, *dumped = NULL;
     json_t *root = json_object();
     TRY(rb_config_to_json(&args->model, &config, err));
-    json_object_set_new(root, "model", json_loads(config, 0, NULL));
+    if (json_object_set_new(root, "model", json_loads(config, 0, NULL))) {
+        status = rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "out of memory for args.json");
+        goto fail;
+    }
     for (int i = 0; i < FIELDS; i++)
         if (json_object_set_new(root, fields[i].key, value_of(args, &fields[i]))) {
             status = rb_fail(err, REVBIFPN_BAD_ARGUMENT, "%s: not valid UTF-8", fields[i].key);
@@ -100,7 +103,11 @@ revbifpn_status rb_args_from_json(const char *path, const char *text, size_t siz
     json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &problem);
     char *next = *strings = rb_alloc(size + 1); /* no string is longer than its text */
     *args = (revbifpn_train_config){.struct_size = sizeof *args};
-    if (!json_is_object(root) || !next) {
+    if (!next) {
+        status = rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "%s: out of memory", path);
+        goto fail;
+    }
+    if (!json_is_object(root)) {
         status = rb_fail(err, REVBIFPN_BAD_FILE, "%s:%d: %s", path, root ? 1 : problem.line,
                          root ? "not a JSON object" : problem.text);
         goto fail;

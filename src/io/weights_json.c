@@ -87,18 +87,27 @@ fail:
     return status;
 }
 
+/* NULL when memory is out. */
 static json_t *reals(const float *values, int count) {
     json_t *list = json_array();
-    for (int i = 0; i < count; i++) json_array_append_new(list, json_real((double)values[i]));
+    for (int i = 0; i < count; i++)
+        if (json_array_append_new(list, json_real((double)values[i]))) {
+            json_decref(list);
+            return NULL;
+        }
     return list;
 }
 
 revbifpn_status rb_preprocess_to_json(const rb_preprocess *p, int channels, char **text, rb_error *err) {
     json_t *root = json_object();
-    json_object_set_new(root, "mean", reals(p->mean, channels));
-    json_object_set_new(root, "std", reals(p->std, channels));
-    json_object_set_new(root, "crop_pct", json_real(p->crop_pct));
-    json_object_set_new(root, "interpolation", json_string(p->interpolation));
+    bool whole = !json_object_set_new(root, "mean", reals(p->mean, channels)) &&
+                 !json_object_set_new(root, "std", reals(p->std, channels)) &&
+                 !json_object_set_new(root, "crop_pct", json_real(p->crop_pct)) &&
+                 !json_object_set_new(root, "interpolation", json_string(p->interpolation));
+    if (!whole) {
+        json_decref(root);
+        root = NULL;
+    }
     return dump(root, text, err);
 }
 

@@ -1,0 +1,275 @@
+/* Every single allocation fails once: the call gives OUT_OF_MEMORY, nothing crashes or leaks (the sanitizer
+ * build sees leaks), and without the failure the same call works. */
+#define _GNU_SOURCE
+#include "check.h"
+
+#include <jansson.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "data/synth.h"
+#include "image/image.h"
+#include "io/safetensors.h"
+#include "model/model.h"
+
+static char work[4096], data[4200], run[4200], saved[4200], config_path[4200], path[4200];
+static revbifpn_model_config config; /* two streams, 32 × 32, three classes */
+
+typedef revbifpn_status scenario(rb_error *err);
+
+static bool json_too; /* the JSON library's allocations fail, too: what it then says may be something else */
+
+/* Fails allocation 0, 1, 2, … of the scenario until it needs no more. `strict`: a failure must be told; else
+ * it may have hit a picture that nobody asked for. */
+static void fail_each(const char *name, scenario *try_it, bool strict) {
+    long n = 0;
+    for (;; n++) {
+        rb_error err = {0};
+        rb_alloc_fail_after(n);
+        revbifpn_status status = try_it(&err);
+        bool pending = rb_alloc_fail_pending();
+        rb_alloc_fail_after(-1);
+        if (pending) {
+            if (status) fail_msg("%s: %d without a failed allocation: %s", name, (int)status, err.text);
+            break;
+        }
+        if (status == REVBIFPN_OK && !strict) continue;
+        if (status != REVBIFPN_OUT_OF_MEMORY && !(json_too && status))
+            fail_msg("%s: allocation %ld fails: status %d, '%s'", name, n, (int)status, err.text);
+        if (!err.text[0] || strchr(err.text, '\n'))
+            fail_msg("%s: allocation %ld fails: not one line: '%s'", name, n, err.text);
+    }
+    printf("%s: %ld allocations\n", name, n);
+    assert_true(n > 0);
+}
+
+/* Takes the context's text; without a context memory was out already. */
+static revbifpn_status told(revbifpn *ctx, revbifpn_status status, rb_error *err) {
+    return status ? rb_fail(err, status, "%s", ctx ? revbifpn_message(ctx) : "out of memory") : status;
+}
+
+static revbifpn_status open_context(revbifpn **ctx, rb_error *err) {
+    revbifpn_options options = revbifpn_default_options();
+    options.threads = 2;
+    *ctx = NULL;
+    return told(*ctx, revbifpn_open(ctx, &options), err);
+}
+
+static revbifpn_status create_and_plan(rb_error *err) {
+    revbifpn *ctx = NULL;
+    revbifpn_model *model = NULL;
+    revbifpn_memory memory;
+    revbifpn_status status;
+    TRY(open_context(&ctx, err));
+    TRY(told(ctx, revbifpn_plan(ctx, &config, 32, 32, 4, 1, REVBIFPN_REVERSIBLE, &memory), err));
+    TRY(told(ctx, revbifpn_model_create(ctx, &config, 1, &model), err));
+    TRY(told(ctx, revbifpn_model_save(model, path), err));
+fail:
+    revbifpn_model_free(&model);
+    revbifpn_close(&ctx);
+    return status;
+}
+
+static revbifpn_status load_predict_recover(rb_error *err) {
+    revbifpn *ctx = NULL;
+    revbifpn_model *model = NULL;
+    revbifpn_image image = {0}, seen = {0}, recovered = {0};
+    revbifpn_prediction best[3];
+    int found;
+    char picture[4400];
+    revbifpn_status status;
+    snprintf(picture, sizeof picture, "%s/val/ring/0001.jpg", data);
+    TRY(open_context(&ctx, err));
+    TRY(told(ctx, revbifpn_model_load(ctx, saved, &model), err));
+    TRY(told(ctx, revbifpn_predict_file(model, picture, best, 3, &found), err));
+    TRY(told(ctx, revbifpn_image_read(ctx, picture, &image), err));
+    TRY(told(ctx, revbifpn_recover(model, &image, &seen, &recovered), err));
+    assert_memory_equal(seen.pixels, recovered.pixels, 32 * 32 * 3);
+fail:
+    revbifpn_image_free(&image);
+    revbifpn_image_free(&seen);
+    revbifpn_image_free(&recovered);
+    revbifpn_model_free(&model);
+    revbifpn_close(&ctx);
+    return status;
+}
+
+static revbifpn_status evaluate(rb_error *err) {
+    revbifpn *ctx = NULL;
+    revbifpn_model *model = NULL;
+    revbifpn_metrics metrics;
+    revbifpn_val_options options = revbifpn_default_val();
+    options.data = data;
+    options.workers = 0;
+    revbifpn_status status;
+    TRY(open_context(&ctx, err));
+    TRY(told(ctx, revbifpn_model_load(ctx, saved, &model), err));
+    TRY(told(ctx, revbifpn_evaluate(model, &options, &metrics), err));
+    assert_int_equal(metrics.images, 3);
+fail:
+    revbifpn_model_free(&model);
+    revbifpn_close(&ctx);
+    return status;
+}
+
+/* Opens a run (new or not), takes one step, writes a checkpoint. */
+static revbifpn_status one_step(bool resume, int workers, rb_error *err) {
+    revbifpn *ctx = NULL;
+    revbifpn_trainer *trainer = NULL;
+    revbifpn_report report;
+    revbifpn_train_config c = revbifpn_default_train();
+    c.model = config;
+    c.data = data;
+    c.out = run;
+    c.batch = 4;
+    c.epochs = 1000000; /* a resumed one goes on */
+    c.workers = workers;
+    revbifpn_status status;
+    if (!resume) remove_folder(run);
+    TRY(open_context(&ctx, err));
+    TRY(told(ctx, revbifpn_trainer_open(ctx, &c, resume, &trainer), err));
+    TRY(told(ctx, revbifpn_trainer_step(trainer, &report), err));
+    TRY(told(ctx, revbifpn_trainer_checkpoint(trainer), err));
+fail:
+    revbifpn_trainer_close(&trainer);
+    revbifpn_close(&ctx);
+    return status;
+}
+
+static revbifpn_status new_run(rb_error *err) { return one_step(false, 0, err); }
+static revbifpn_status resumed_run(rb_error *err) { return one_step(true, 0, err); }
+static revbifpn_status run_with_workers(rb_error *err) { return one_step(false, 2, err); }
+
+static revbifpn_status tensors(rb_error *err) {
+    static const float values[6] = {1, 2, 3, 4, 5, 6};
+    const rb_tensor_source sources[2] = {
+        {.name = "a", .dtype = RB_DTYPE_F32, .ndim = 2, .shape = {2, 3}, .data = values},
+        {.name = "b", .dtype = RB_DTYPE_F32, .ndim = 1, .shape = {6}, .data = values}};
+    const rb_tensor_metadata metadata = {"key", "value"};
+    rb_tensor_file *file = NULL;
+    float read[6];
+    revbifpn_status status;
+    TRY(rb_tensor_file_write(path, sources, 2, &metadata, 1, err));
+    TRY(rb_tensor_file_open(&file, path, err));
+    TRY(rb_tensor_file_read(file, "b", RB_DTYPE_F32, 1, sources[1].shape, read, err));
+    assert_memory_equal(read, values, sizeof values);
+fail:
+    rb_tensor_file_close(&file);
+    return status;
+}
+
+/* The picture NAME of the work folder. */
+static revbifpn_status decode(const char *name, rb_error *err) {
+    rb_image image = {0};
+    rb_decode_options options = {.max_pixels = 1000000, .apply_exif = true};
+    char file[4400];
+    snprintf(file, sizeof file, "%s/%s", work, name);
+    revbifpn_status status = rb_image_read(file, &options, &image, NULL, err);
+    if (status == REVBIFPN_OK) rb_image_free(&image);
+    return status;
+}
+
+static revbifpn_status decode_png(rb_error *err) { return decode("a.png", err); }
+static revbifpn_status decode_jpeg(rb_error *err) { return decode("a.jpg", err); }
+
+static revbifpn_status read_network(rb_error *err) {
+    revbifpn *ctx = NULL;
+    revbifpn_model_config c;
+    revbifpn_cost cost;
+    revbifpn_status status;
+    TRY(open_context(&ctx, err));
+    TRY(told(ctx, revbifpn_config(ctx, config_path, &c), err));
+    TRY(told(ctx, revbifpn_inspect(ctx, &c, 32, 32, NULL, NULL, &cost), err));
+fail:
+    revbifpn_close(&ctx);
+    return status;
+}
+
+static void networks(void **state) {
+    (void)state;
+    fail_each("config.json and inspect", read_network, true);
+    fail_each("create, plan, save", create_and_plan, true);
+    fail_each("load, predict, recover", load_predict_recover, true);
+    fail_each("evaluate", evaluate, true);
+}
+
+static void training(void **state) {
+    (void)state;
+    fail_each("a new run", new_run, true);
+    fail_each("a resumed run", resumed_run, true);
+    fail_each("a run with two workers", run_with_workers, false);
+}
+
+static void files(void **state) {
+    (void)state;
+    fail_each("safetensors", tensors, true);
+    fail_each("PNG", decode_png, true);
+    fail_each("JPEG", decode_jpeg, true);
+}
+
+/* No file is written with half of its metadata when the JSON library is out of memory. Reading is not tried:
+ * jansson's own parser (2.14) corrupts its buffer then. */
+static void json_writing(void **state) {
+    (void)state;
+    json_too = true;
+    json_set_alloc_funcs(rb_alloc, rb_free);
+    fail_each("JSON: create, save", create_and_plan, true);
+    json_set_alloc_funcs(malloc, free);
+    json_too = false;
+}
+
+static int set_up(void **state) {
+    (void)state;
+    rb_error err = {0};
+    rb_image image = {0};
+    rb_synth_options synth = {.images_train = 12, .images_val = 3, .classes = 3, .side = 32, .seed = 1};
+    make_folder(work);
+    snprintf(data, sizeof data, "%s/data", work);
+    snprintf(run, sizeof run, "%s/run", work);
+    snprintf(saved, sizeof saved, "%s/saved.safetensors", work);
+    snprintf(path, sizeof path, "%s/written.safetensors", work);
+    snprintf(config_path, sizeof config_path, "%s/tiny.json", work);
+    CHECK_OK(rb_synth_classify(data, &synth, NULL, NULL, &err), &err);
+    FILE *f = fopen(config_path, "we");
+    assert_non_null(f);
+    fputs("{\"base\": \"s0\", \"name\": \"tiny\", \"streams\": 2, \"widths\": [48, 48], \"classes\": 3,"
+          " \"blocks_per_level\": 1, \"extension_levels\": 0, \"head_widths\": [48, 48],"
+          " \"kernels\": [3, 3], \"kernel_pads\": [0, 0], \"expansions\": [1, 2],"
+          " \"squeeze_ratios\": [0.25, 0], \"head_kernels\": [3, 3], \"head_kernel_pads\": [0, 0],"
+          " \"head_expansions\": [1, 1], \"head_squeeze_ratios\": [0, 0.25],"
+          " \"fc_features\": 16, \"image_width\": 32, \"image_height\": 32}",
+          f);
+    fclose(f);
+    revbifpn *ctx = NULL;
+    revbifpn_model *model = NULL;
+    CHECK_OK(open_context(&ctx, &err), &err);
+    CHECK_OK(told(ctx, revbifpn_config(ctx, config_path, &config), &err), &err);
+    CHECK_OK(told(ctx, revbifpn_model_create(ctx, &config, 1, &model), &err), &err);
+    CHECK_OK(told(ctx, revbifpn_model_save(model, saved), &err), &err);
+    revbifpn_model_free(&model);
+    revbifpn_close(&ctx);
+    char file[4400];
+    CHECK_OK(rb_image_alloc(&image, 33, 17, &err), &err);
+    snprintf(file, sizeof file, "%s/a.png", work);
+    CHECK_OK(rb_image_write_png(file, &image, &err), &err);
+    snprintf(file, sizeof file, "%s/a.jpg", work);
+    CHECK_OK(rb_image_write_jpeg(file, &image, 90, &err), &err);
+    rb_image_free(&image);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    remove_folder(work);
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(files),
+        cmocka_unit_test(networks),
+        cmocka_unit_test(training),
+        cmocka_unit_test(json_writing),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
