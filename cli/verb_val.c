@@ -19,6 +19,11 @@ static void print_text(const revbifpn_metrics *m) {
     printf("\n");
 }
 
+static void print_note(void *user, const char *line) {
+    cli_progress_clear(user);
+    fprintf(stderr, "%s\n", line);
+}
+
 int verb_val(const cli_args *args) {
     revbifpn *ctx = NULL;
     revbifpn_model *model = NULL;
@@ -33,6 +38,7 @@ int verb_val(const cli_args *args) {
     options.max_pixels = (uint64_t)cli_int(args, "max-pixels");
     options.crop_pct = cli_real(args, "crop-pct");
     options.progress = cli_progress_count;
+    options.note = print_note;
     options.user = &progress;
     int code = cli_open(args, &ctx);
     if (code) return code;

@@ -247,6 +247,7 @@ typedef struct revbifpn_val_options {
     double crop_pct;
     uint64_t max_pixels;
     void (*progress)(void *user, int done, int all);
+    void (*note)(void *user, const char *line); /* of each unreadable or damaged picture; may be NULL */
     void *user;
 } revbifpn_val_options;
 REVBIFPN_API revbifpn_val_options revbifpn_default_val(void);
@@ -293,7 +294,7 @@ typedef struct revbifpn_report {
     int epoch_done, finished;       /* this step ended an epoch (then `val` is set); this was the last step */
     revbifpn_metrics val;
     int improved;     /* best top-1 so far */
-    const char *note; /* a line for the log (grid lowered, file unreadable), or NULL */
+    const char *note; /* lines for the log (grid lowered, files unreadable), or NULL */
 } revbifpn_report;
 /* One step; at the end of an epoch also validation, results.csv, weights and checkpoint. STOPPED after
  * finished. */

@@ -143,6 +143,7 @@ revbifpn_status revbifpn_evaluate(revbifpn_model *model, const revbifpn_val_opti
                        .std = model->info.preprocess.std,
                        .data = &loader,
                        .progress = o->progress,
+                       .note = o->note,
                        .user = o->user};
     status = rb_evaluate(&e, out, &ctx->error);
 fail:

@@ -459,3 +459,10 @@ void rb_loader_close(rb_loader **loader) {
     pthread_cond_destroy(&l->ready);
     rb_free(l);
 }
+
+void rb_loader_issue_line(const rb_loader_issue *issue, const char *fate, char *line, size_t size) {
+    if (issue->reason)
+        snprintf(line, size, "unreadable, %s: %s", fate, issue->reason);
+    else
+        snprintf(line, size, "damaged, used as far as it goes: %s", issue->path);
+}

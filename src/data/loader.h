@@ -54,6 +54,9 @@ typedef struct rb_loader_issue {
         *reason; /* one line that names the file too; NULL for a damaged file, whose picture was used */
 } rb_loader_issue;
 
+/* That as one line for a log; `fate` says what became of an unreadable one. */
+void rb_loader_issue_line(const rb_loader_issue *issue, const char *fate, char *line, size_t size);
+
 typedef struct rb_loader rb_loader;
 
 /* Takes all buffers, starts the threads. BAD_ARGUMENT; BAD_DATA when an epoch has no batch; OUT_OF_MEMORY. */

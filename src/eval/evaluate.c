@@ -67,12 +67,23 @@ fail:
     return status;
 }
 
+static void tell_issues(const rb_evaluation *e, const rb_loader *loader) {
+    const rb_loader_issue *issues;
+    size_t count = rb_loader_issues(loader, &issues);
+    for (size_t i = 0; i < count; i++) {
+        char line[1200];
+        rb_loader_issue_line(&issues[i], "left out", line, sizeof line);
+        e->note(e->user, line);
+    }
+}
+
 revbifpn_status rb_evaluate(const rb_evaluation *e, revbifpn_metrics *out, rb_error *err) {
     rb_loader *loader = NULL;
     sums s = {0};
     revbifpn_status status;
     TRY(rb_loader_open(&loader, e->data, err));
     TRY(run(e, loader, &s, err));
+    if (e->note) tell_issues(e, loader);
     if (!s.images) {
         status = rb_fail(err, REVBIFPN_BAD_DATA, "no validation picture could be read");
         goto fail;

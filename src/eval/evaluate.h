@@ -12,6 +12,7 @@ typedef struct rb_evaluation {
     const float *mean, *std;
     const rb_loader_options *data; /* an evaluation split; its batch size is the largest that comes */
     void (*progress)(void *user, int done, int all);
+    void (*note)(void *user, const char *line); /* of each file that could not be read or is damaged */
     void *user;
 } rb_evaluation;
 

@@ -119,12 +119,12 @@ revbifpn_status rb_run_add_result(rb_run_folder *run, const rb_epoch_result *row
 }
 
 void rb_progress_to_text(const rb_progress *p, char text[160]) {
-    snprintf(text, 160, "epoch %d step %d loss_sum %a best_top1 %a", p->epoch, p->step, p->loss_sum,
-             p->best_top1);
+    snprintf(text, 160, "epoch %d step %d pictures %d loss_sum %a best_top1 %a", p->epoch, p->step,
+             p->pictures, p->loss_sum, p->best_top1);
 }
 
 bool rb_progress_from_text(const char *text, rb_progress *p) {
-    return sscanf(text, "epoch %d step %d loss_sum %la best_top1 %la", &p->epoch, &p->step, &p->loss_sum,
-                  &p->best_top1) == 4 &&
+    return sscanf(text, "epoch %d step %d pictures %d loss_sum %la best_top1 %la", &p->epoch, &p->step,
+                  &p->pictures, &p->loss_sum, &p->best_top1) == 5 &&
            p->epoch >= 0 && p->step >= 0;
 }

@@ -21,6 +21,7 @@ typedef struct rb_epoch_result {
 /* Where a run stands. Exact: doubles are written in hexadecimal. */
 typedef struct rb_progress {
     int epoch, step;  /* epochs done, and steps of the next one */
+    int pictures;     /* of the training split: another number would change every batch */
     double loss_sum;  /* over those steps */
     double best_top1; /* −1 before the first validation */
 } rb_progress;

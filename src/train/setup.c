@@ -168,6 +168,17 @@ static revbifpn_status check_classes(const rb_trainer *t, const rb_weights_info 
     return REVBIFPN_OK;
 }
 
+/* Where the run stands, if that is a place in a run on these pictures. */
+static revbifpn_status read_place(rb_trainer *t, const char *training, const char *path, rb_error *err) {
+    rb_progress *p = &t->progress;
+    bool read = rb_progress_from_text(training, p);
+    if (read && p->pictures != t->data.train.count)
+        return rb_fail(err, REVBIFPN_BAD_DATA, "%s has %d training pictures, but this run was started on %d",
+                       t->args.data, t->data.train.count, p->pictures);
+    if (read && p->step < t->steps) return REVBIFPN_OK;
+    return rb_fail(err, REVBIFPN_BAD_FILE, "%s: metadata: \"training\" says no place in this run", path);
+}
+
 /* Weights, momenta, grid and place of the checkpoint. */
 static revbifpn_status read_checkpoint(rb_trainer *t, const char *path, rb_error *err) {
     revbifpn_status status;
@@ -179,9 +190,7 @@ static revbifpn_status read_checkpoint(rb_trainer *t, const char *path, rb_error
     TRY(check_classes(t, &saved, path, err));
     TRY(rb_weights_read(file, &t->model.params, &checkpoint, err));
     t->step.k = saved.grid;
-    if (!rb_progress_from_text(checkpoint.training, &t->progress) || t->progress.step >= t->steps)
-        status =
-            rb_fail(err, REVBIFPN_BAD_FILE, "%s: metadata: \"training\" says no place in this run", path);
+    status = read_place(t, checkpoint.training, path, err);
 fail:
     rb_free(checkpoint.training);
     rb_weights_info_close(&saved);
@@ -193,7 +202,7 @@ fail:
 static revbifpn_status start(rb_trainer *t, bool resume, const char *out, rb_error *err) {
     revbifpn_status status;
     char path[4096];
-    t->progress = (rb_progress){.best_top1 = -1};
+    t->progress = (rb_progress){.pictures = t->data.train.count, .best_top1 = -1};
     if (!resume) TRY(rb_run_create(&t->run, out, &t->args, err));
     rb_run_file(&t->run, "checkpoint.safetensors", path);
     rb_params_init(&t->model.params, t->args.seed, t->pool);

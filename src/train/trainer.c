@@ -1,6 +1,7 @@
 #include "train/trainer.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "eval/evaluate.h"
@@ -18,21 +19,29 @@ static double rate_of(const rb_trainer *t) {
                               steps);
 }
 
-/* The next file that could not be read (or only in part), or what the step has to say. */
-static const char *note_of(rb_trainer *t, const rb_step_report *step) {
+/* Adds a line to what this step has to say; when there is no room, the last line counts the rest. */
+static void add_note(void *user, const char *line) {
+    rb_trainer *t = user;
+    size_t used = strlen(t->note), room = sizeof t->note - used - 40;
+    if (!t->unsaid && strlen(line) + 1 < room) {
+        snprintf(t->note + used, sizeof t->note - used, "%s%s", used ? "\n" : "", line);
+        t->said = strlen(t->note);
+        return;
+    }
+    t->unsaid++;
+    snprintf(t->note + t->said, sizeof t->note - t->said, "\n… and %d more", t->unsaid);
+}
+
+/* Files met since the last step, and what the step itself has to say. */
+static void collect_notes(rb_trainer *t, const rb_step_report *step) {
     const rb_loader_issue *issues;
     size_t count = rb_loader_issues(t->loader, &issues);
-    if (step->lowered) {
-        snprintf(t->note, sizeof t->note, "%s", step->note);
-        return t->note;
+    if (step->lowered) add_note(t, step->note);
+    for (; t->told < count; t->told++) {
+        char line[1200];
+        rb_loader_issue_line(&issues[t->told], "replaced by the next picture", line, sizeof line);
+        add_note(t, line);
     }
-    if (t->told >= count) return NULL;
-    const rb_loader_issue *issue = &issues[t->told++];
-    if (issue->reason)
-        snprintf(t->note, sizeof t->note, "unreadable, replaced by the next picture: %s", issue->reason);
-    else
-        snprintf(t->note, sizeof t->note, "damaged, used as far as it goes: %s", issue->path);
-    return t->note;
 }
 
 static revbifpn_status train_on_next(rb_trainer *t, revbifpn_report *r, rb_error *err) {
@@ -54,7 +63,7 @@ static revbifpn_status train_on_next(rb_trainer *t, revbifpn_report *r, rb_error
     r->wait_ms = ready - start;
     r->step_ms = milliseconds() - ready;
     r->loss = step.loss;
-    r->note = note_of(t, &step);
+    collect_notes(t, &step);
     return REVBIFPN_OK;
 fail:
     return status;
@@ -75,7 +84,10 @@ static revbifpn_status validate(rb_trainer *t, revbifpn_report *r, rb_error *err
                        .k = t->step.k,
                        .mean = t->info.preprocess.mean,
                        .std = t->info.preprocess.std,
-                       .data = &t->val_options};
+                       .data = &t->val_options,
+                       .note = t->validated ? NULL : add_note, /* once is enough */
+                       .user = t};
+    t->validated = true;
     return rb_evaluate(&e, &r->val, err);
 }
 
@@ -113,6 +125,9 @@ revbifpn_status rb_trainer_step(rb_trainer *t, revbifpn_report *r, rb_error *err
     revbifpn_status status;
     if (t->finished) return rb_fail(err, REVBIFPN_STOPPED, "the run has all its %d epochs", t->args.epochs);
     *r = (revbifpn_report){.epoch = t->progress.epoch + 1, .epochs = t->args.epochs, .steps = t->steps};
+    t->note[0] = 0;
+    t->said = 0;
+    t->unsaid = 0;
     TRY(train_on_next(t, r, err));
     r->step = t->progress.step;
     r->mean_loss = t->progress.loss_sum / t->progress.step;
@@ -122,6 +137,7 @@ revbifpn_status rb_trainer_step(rb_trainer *t, revbifpn_report *r, rb_error *err
     else if (t->args.checkpoint_steps && t->progress.step % t->args.checkpoint_steps == 0)
         TRY(rb_trainer_checkpoint(t, err));
     r->finished = t->finished;
+    r->note = t->note[0] ? t->note : NULL;
     return REVBIFPN_OK;
 fail:
     return status;

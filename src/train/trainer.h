@@ -22,7 +22,10 @@ typedef struct rb_trainer {
     int steps;   /* in an epoch */
     size_t told; /* unreadable files already reported */
     bool finished;
-    char note[1200];
+    bool validated;  /* in this process: its files have been reported */
+    char note[8192]; /* lines of the last step */
+    size_t said;     /* their length, but for … */
+    int unsaid;      /* lines that found no room */
 } rb_trainer;
 
 /* What the plan of a run needs to know before anything is allocated. */

@@ -71,6 +71,8 @@ static void unreadable_pictures(void **state) {
     if (r.code) fail_msg("exit %d: %s", r.code, r.err);
     assert_non_null(strstr(r.err, "changed/train/ring/0002.jpg"));
     assert_non_null(strstr(r.out, "(1 pictures unreadable)"));
+    assert_non_null(strstr(r.err, "unreadable, left out: ")); /* validation lists its own */
+    assert_non_null(strstr(r.err, "val/triangle/0001.jpg"));
     command_forget(&r);
     char line[9000];
     put(line, sizeof line, "val --weights %s/weights/last.safetensors --data %s --json", out, folder);

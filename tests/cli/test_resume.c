@@ -250,6 +250,10 @@ static void another_data_folder(void **state) {
     assert_int_equal(system(line), 0);
     command_refuses(1, "'a-ring'", "train --resume %s --epochs 4 --data %s", killed, names);
     command_refuses(1, "4 classes, the network 3", "train --resume %s --epochs 4 --data %s", killed, more);
+    put(line, sizeof line, "cd %s && cp -r moved fewer && rm fewer/train/*/0001.jpg", work);
+    assert_int_equal(system(line), 0);
+    command_refuses(1, "but this run was started on", "train --resume %s --epochs 4 --data %s/fewer", killed,
+                    work);
     assert_same_run(killed, whole);
     char a[4200];
     copy_tree(whole, path_of(a, work, "not-moved"));
