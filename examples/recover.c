@@ -9,40 +9,49 @@
 #include <stdio.h>
 #include <string.h>
 
-static int report(revbifpn *ctx) {
-    fprintf(stderr, "recover: %s\n", revbifpn_message(ctx));
-    return 1;
+typedef struct work {
+    revbifpn *ctx;
+    revbifpn_model *model;
+    revbifpn_image image, seen, recovered;
+} work;
+
+static int open_model(work *w, const char *weights) {
+    revbifpn_model_config config;
+    if (weights) return revbifpn_model_load(w->ctx, weights, &w->model);
+    if (revbifpn_config(w->ctx, "s0", &config)) return 1;
+    return revbifpn_model_create(w->ctx, &config, 0, &w->model);
 }
 
-static int recover(revbifpn *ctx, const char *in, const char *out, const char *weights) {
-    revbifpn_model *model = NULL;
-    revbifpn_model_config config;
-    revbifpn_image image = {0}, seen = {0}, recovered = {0};
-    if (revbifpn_image_read(ctx, in, &image)) return report(ctx);
-    if (weights ? revbifpn_model_load(ctx, weights, &model)
-                : revbifpn_config(ctx, "s0", &config) || revbifpn_model_create(ctx, &config, 0, &model))
-        return report(ctx);
-    if (revbifpn_recover(model, &image, &seen, &recovered)) return report(ctx);
-    size_t bytes = (size_t)seen.width * (size_t)seen.height * 3;
-    int equal = !memcmp(seen.pixels, recovered.pixels, bytes);
-    if (revbifpn_image_write_png(ctx, out, &recovered)) return report(ctx);
-    printf("%s: %dx%d, %s the picture that the network saw\n", out, recovered.width, recovered.height,
+/* 0, or 1 with the reason in the context. */
+static int recover(work *w, const char *in, const char *out, const char *weights) {
+    return revbifpn_open(&w->ctx, NULL) || revbifpn_image_read(w->ctx, in, &w->image) ||
+           open_model(w, weights) || revbifpn_recover(w->model, &w->image, &w->seen, &w->recovered) ||
+           revbifpn_image_write_png(w->ctx, out, &w->recovered);
+}
+
+static int tell(const work *w, const char *out) {
+    size_t bytes = (size_t)w->seen.width * (size_t)w->seen.height * 3;
+    int equal = !memcmp(w->seen.pixels, w->recovered.pixels, bytes);
+    printf("%s: %dx%d, %s the picture that the network saw\n", out, w->recovered.width, w->recovered.height,
            equal ? "equal to the byte to" : "DIFFERS from");
-    revbifpn_image_free(&image);
-    revbifpn_image_free(&seen);
-    revbifpn_image_free(&recovered);
-    revbifpn_model_free(&model);
     return !equal;
 }
 
 int main(int argc, char **argv) {
-    revbifpn *ctx = NULL;
+    work w = {0};
     if (argc < 3) {
         fprintf(stderr, "usage: recover PICTURE OUT.png [WEIGHTS.safetensors]\n");
         return 2;
     }
-    int code =
-        revbifpn_open(&ctx, NULL) ? report(ctx) : recover(ctx, argv[1], argv[2], argc > 3 ? argv[3] : NULL);
-    revbifpn_close(&ctx);
-    return code;
+    int code = recover(&w, argv[1], argv[2], argc > 3 ? argv[3] : NULL);
+    if (code)
+        fprintf(stderr, "recover: %s\n", revbifpn_message(w.ctx));
+    else
+        code = tell(&w, argv[2]);
+    revbifpn_image_free(&w.image);
+    revbifpn_image_free(&w.seen);
+    revbifpn_image_free(&w.recovered);
+    revbifpn_model_free(&w.model);
+    revbifpn_close(&w.ctx);
+    return code ? 1 : 0;
 }
