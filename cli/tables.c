@@ -107,11 +107,18 @@ static const cli_option predict_options[] = {
     MACHINE,
     END};
 
-static const cli_option plan_options[] = {MODEL,       IMGSZ,
-                                          CLASSES,     {INT("batch", "1", 1, 65536, "pictures in a step")},
-                                          ACTIVATIONS, {FLAG("infer", "plan inference instead of training")},
-                                          JSON,        MACHINE,
-                                          END};
+static const cli_option plan_options[] = {
+    MODEL,
+    IMGSZ,
+    CLASSES,
+    {INT("batch", "1", 1, 65536, "pictures in a step")},
+    ACTIVATIONS,
+    {FLAG("infer", "plan inference instead of training")},
+    {BYTES("max-memory", "exit status 3 when the plan is larger; 512M, 4G")},
+    {CHOICE("solve", "batch|imgsz|model", NULL, "find the largest that fits into --max-memory")},
+    JSON,
+    MACHINE,
+    END};
 
 static const cli_option inspect_options[] = {MODEL, IMGSZ, CLASSES, JSON, MACHINE, END};
 

@@ -94,8 +94,7 @@ typedef struct revbifpn_model_config {
     int image_width, image_height; /* training size; multiples of 4·2^(streams−1) */
 } revbifpn_model_config;
 
-/* ---- context
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- context ---- */
 
 typedef struct revbifpn revbifpn;
 typedef struct revbifpn_options {
@@ -119,8 +118,7 @@ REVBIFPN_API const char *revbifpn_commit(void);
 REVBIFPN_API const char *revbifpn_cpu(const revbifpn *ctx);
 REVBIFPN_API int revbifpn_threads(const revbifpn *ctx);
 
-/* ---- networks
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- networks ---- */
 
 /* The published network of that name ("s0" … "s6"), 1000 classes; or, when `name` ends in ".json", the config
  * in that file. Errors: BAD_ARGUMENT (with the nearest right name), BAD_FILE. */
@@ -147,8 +145,7 @@ REVBIFPN_API revbifpn_status revbifpn_inspect(revbifpn *ctx, const revbifpn_mode
                                               void (*visit)(void *user, const revbifpn_layer *layer),
                                               void *user, revbifpn_cost *total) REVBIFPN_CHECKED;
 
-/* ---- memory, known before the run
- * --------------------------------------------------------------------------------- */
+/* ---- memory, known before the run ---- */
 
 typedef enum revbifpn_activations {
     REVBIFPN_REVERSIBLE, /* recompute activations by inverting the network */
@@ -170,8 +167,30 @@ REVBIFPN_API revbifpn_status revbifpn_plan(revbifpn *ctx, const revbifpn_model_c
                                            revbifpn_activations activations,
                                            revbifpn_memory *out) REVBIFPN_CHECKED;
 
-/* ---- pictures
- * ----------------------------------------------------------------------------------------------------- */
+/* The largest batch, square side or published network whose plan fits into max_memory. */
+typedef enum revbifpn_solve_for {
+    REVBIFPN_SOLVE_BATCH,
+    REVBIFPN_SOLVE_IMGSZ,
+    REVBIFPN_SOLVE_MODEL
+} revbifpn_solve_for;
+typedef struct revbifpn_solve {
+    revbifpn_model_config model; /* what is not solved for, image size included */
+    int batch, training;
+    int keep_size; /* solving for the network: at the image size of `model`, not at each one's own */
+    revbifpn_activations activations;
+    revbifpn_solve_for variable;
+    uint64_t max_memory;
+} revbifpn_solve;
+typedef struct revbifpn_solution {
+    revbifpn_model_config model;
+    int batch;
+    revbifpn_memory memory;
+} revbifpn_solution;
+/* DOES_NOT_FIT when even the smallest does not. The next larger one would not fit. */
+REVBIFPN_API revbifpn_status revbifpn_plan_largest(revbifpn *ctx, const revbifpn_solve *question,
+                                                   revbifpn_solution *out) REVBIFPN_CHECKED;
+
+/* ---- pictures ---- */
 
 typedef struct revbifpn_image {
     int width, height;
@@ -197,8 +216,7 @@ REVBIFPN_API revbifpn_status revbifpn_synth(revbifpn *ctx, const revbifpn_synth_
                                             void (*progress)(void *user, int done, int all),
                                             void *user) REVBIFPN_CHECKED;
 
-/* ---- trained models
- * ------------------------------------------------------------------------------------------------ */
+/* ---- trained models ---- */
 
 typedef struct revbifpn_model revbifpn_model;
 /* Reads weights (safetensors with the config, class names and preprocessing in the metadata). */
@@ -254,8 +272,7 @@ REVBIFPN_API revbifpn_val_options revbifpn_default_val(void);
 REVBIFPN_API revbifpn_status revbifpn_evaluate(revbifpn_model *model, const revbifpn_val_options *options,
                                                revbifpn_metrics *out) REVBIFPN_CHECKED;
 
-/* ---- training
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- training ---- */
 
 typedef struct revbifpn_train_config {
     size_t struct_size;
@@ -303,8 +320,7 @@ REVBIFPN_API revbifpn_status revbifpn_trainer_step(revbifpn_trainer *trainer,
 /* Writes a checkpoint now, at the step boundary. */
 REVBIFPN_API revbifpn_status revbifpn_trainer_checkpoint(revbifpn_trainer *trainer) REVBIFPN_CHECKED;
 
-/* ---- measurement
- * --------------------------------------------------------------------------------------------------- */
+/* ---- measurement ---- */
 
 typedef struct revbifpn_bench_options {
     size_t struct_size;

@@ -36,8 +36,7 @@ void golden_fill(rb_params *params) {
     }
 }
 
-/* ---- comparison with sampled tensors
- * ---------------------------------------------------------------------------- */
+/* ---- comparison with sampled tensors ---- */
 
 typedef struct tally {
     double error, norm;
@@ -82,8 +81,7 @@ static void compare_map(tally *t, json_t *sampled, rb_shape s, reader *read, con
     }
 }
 
-/* ---- one case
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- one case ---- */
 
 typedef struct golden_case {
     json_t *root;

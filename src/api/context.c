@@ -1,4 +1,4 @@
-/* Context, version, networks by name, inspection and plan. */
+/* Context, version, networks by name, inspection. */
 #include "api/context.h"
 
 #include <stdlib.h>
@@ -73,9 +73,8 @@ revbifpn_status revbifpn_config(revbifpn *ctx, const char *name, revbifpn_model_
     return status;
 }
 
-/* Builds a network without weights, for questions about it. */
-static revbifpn_status open_network(revbifpn *ctx, const revbifpn_model_config *config, rb_shape image,
-                                    bool training, rb_model *network) {
+revbifpn_status rb_api_network(revbifpn *ctx, const revbifpn_model_config *config, rb_shape image,
+                               bool training, rb_model *network) {
     revbifpn_status status;
     TRY(rb_config_check(config, &ctx->error));
     TRY(rb_model_check_input(config, image, training, &ctx->error));
@@ -89,45 +88,9 @@ revbifpn_status revbifpn_inspect(revbifpn *ctx, const revbifpn_model_config *con
                                  revbifpn_cost *total) {
     rb_model network = {0};
     rb_shape image = {1, height, width, config->input_channels};
-    revbifpn_status status = open_network(ctx, config, image, false, &network);
+    revbifpn_status status = rb_api_network(ctx, config, image, false, &network);
     if (status != REVBIFPN_OK) return status;
     status = rb_model_cost(&network, width, height, visit, user, total, &ctx->error);
     rb_model_close(&network);
     return status;
-}
-
-static revbifpn_memory memory_of(const rb_model *network, const rb_step_bytes *step, rb_shape image,
-                                 bool training) {
-    const rb_params *p = &network->params;
-    revbifpn_memory m = {.weights_bytes =
-                             (p->trained + p->running) * sizeof(float) + p->counters * sizeof(int64_t)};
-    if (training) m.gradient_bytes = m.optimizer_bytes = p->trained * sizeof(float);
-    m.kept_bytes = step->state + step->kept;
-    m.scratch_bytes = step->gradient + step->scratch;
-    m.activation_bytes = rb_elements(image) + m.kept_bytes + m.scratch_bytes;
-    m.total_bytes = m.weights_bytes + m.gradient_bytes + m.optimizer_bytes + m.activation_bytes;
-    return m;
-}
-
-revbifpn_memory rb_api_memory(revbifpn *ctx, rb_model *network, rb_shape image, bool training, bool stored) {
-    rb_step_bytes step = rb_model_measure(network, &ctx->ops, ctx->pool, image, training, stored);
-    revbifpn_memory m = memory_of(network, &step, image, training);
-    image.n++;
-    step = rb_model_measure(network, &ctx->ops, ctx->pool, image, training, stored);
-    m.activation_bytes_per_sample =
-        memory_of(network, &step, image, training).activation_bytes - m.activation_bytes;
-    return m;
-}
-
-revbifpn_status revbifpn_plan(revbifpn *ctx, const revbifpn_model_config *config, int width, int height,
-                              int batch, int training, revbifpn_activations activations,
-                              revbifpn_memory *out) {
-    rb_model network = {0};
-    rb_shape image = {batch, height, width, config->input_channels};
-    if (batch < 1) return rb_fail(&ctx->error, REVBIFPN_BAD_ARGUMENT, "batch %d: at least 1", batch);
-    revbifpn_status status = open_network(ctx, config, image, training, &network);
-    if (status != REVBIFPN_OK) return status;
-    *out = rb_api_memory(ctx, &network, image, training, activations == REVBIFPN_STORED);
-    rb_model_close(&network);
-    return REVBIFPN_OK;
 }

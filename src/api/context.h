@@ -24,6 +24,10 @@ struct revbifpn_model {
     char number[16]; /* text of a class without a name */
 };
 
+/* Builds a network without weights, for questions about it. Checks config and size. */
+revbifpn_status rb_api_network(revbifpn *ctx, const revbifpn_model_config *config, rb_shape image,
+                               bool training, rb_model *network) RB_CHECKED;
+
 /* The plan of a step on such a batch, and what one more sample adds. */
 revbifpn_memory rb_api_memory(revbifpn *ctx, rb_model *network, rb_shape image, bool training, bool stored);
 

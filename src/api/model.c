@@ -94,8 +94,7 @@ const char *revbifpn_model_class(const revbifpn_model *model, int index) {
     return index >= 0 && index < model->info.class_count ? model->info.classes[index] : NULL;
 }
 
-/* ---- recovery
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- recovery ---- */
 
 /* Scales the picture to the network's size, both sides alike to the target. */
 static revbifpn_status scale_to_network(revbifpn_model *model, const revbifpn_image *image, rb_image *out) {

@@ -92,8 +92,7 @@ revbifpn_status revbifpn_predict_file(revbifpn_model *model, const char *path, r
     return status;
 }
 
-/* ---- evaluation
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- evaluation ---- */
 
 revbifpn_val_options revbifpn_default_val(void) {
     return (revbifpn_val_options){

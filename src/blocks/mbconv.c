@@ -48,8 +48,7 @@ fail:
     return status;
 }
 
-/* ---- one evaluation: what forward and backward share
- * ----------------------------------------------------------- */
+/* ---- one evaluation: what forward and backward share ---- */
 
 typedef struct frame {
     rb_mbconv *b;
@@ -222,8 +221,7 @@ void rb_mbconv_map(rb_mbconv *b, rb_pass *pass, const rb_source *src, bool fresh
     rb_arena_release(&pass->exec->scratch, mark);
 }
 
-/* ---- backward
- * -------------------------------------------------------------------------------------------------- */
+/* ---- backward ---- */
 
 static double *push_sums(frame *f, size_t rows, int c) {
     return rb_arena_push(&f->x->scratch, rows * (size_t)c * sizeof(double));

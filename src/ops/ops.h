@@ -18,8 +18,7 @@
 #include "base/memory.h"
 #include "base/threads.h"
 
-/* ---- operands
- * -------------------------------------------------------------------------------------------------- */
+/* ---- operands ---- */
 
 typedef struct rb_shape {
     int n, h, w, c; /* samples, rows, columns, channels */
@@ -107,8 +106,7 @@ static inline void rb_watch_merge(rb_watch *all, const rb_watch *part) {
     all->not_finite |= part->not_finite;
 }
 
-/* ---- executor
- * -------------------------------------------------------------------------------------------------- */
+/* ---- executor ---- */
 
 struct rb_ops;
 typedef struct rb_exec {
@@ -122,8 +120,7 @@ typedef struct rb_exec {
 /* Fills a table with the best kernels up to `level`, which must not exceed what the processor has. */
 void rb_ops_fill(struct rb_ops *ops, rb_cpu_level level);
 
-/* ---- convolutions
- * ---------------------------------------------------------------------------------------------- */
+/* ---- convolutions ---- */
 
 /* 1×1: dst[p,oc] = Σ_ic wgt[oc,ic]·src[p,ic]; wgt is oc,ic. */
 typedef struct rb_pointwise {
@@ -147,8 +144,7 @@ void rb_depthwise_forward(rb_exec *x, const rb_depthwise *p, float *dst, rb_mome
 void rb_depthwise_backward(rb_exec *x, const rb_depthwise *p, const rb_gradient *d_dst, float *d_wgt,
                            const rb_sink *sink);
 
-/* ---- batch normalisation (Ioffe and Szegedy 2015) and activation
- * ----------------------------------------------- */
+/* ---- batch normalisation (Ioffe and Szegedy 2015) and activation ---- */
 
 #define RB_NORM_EPSILON 1e-3f
 #define RB_NORM_MOMENTUM 0.1
@@ -173,8 +169,7 @@ void rb_norm_store(rb_exec *x, rb_shape shape, const float *z, rb_affine affine,
 void rb_norm_move(rb_exec *x, int c, size_t m, const float *mean, const float *var, float *running_mean,
                   float *running_var);
 
-/* ---- squeeze-excite (Hu et al. 2018)
- * --------------------------------------------------------------------------- */
+/* ---- squeeze-excite (Hu et al. 2018) ---- */
 
 typedef struct rb_squeeze {
     int n, c, r;                    /* r hidden channels */
@@ -190,8 +185,7 @@ void rb_squeeze_backward(rb_exec *x, const rb_squeeze *s, size_t pixels, const f
                          const double *act_sums, float *pool, float *d_w1, float *d_b1, float *d_w2,
                          float *d_b2);
 
-/* ---- the residual state
- * ---------------------------------------------------------------------------------------- */
+/* ---- the residual state ---- */
 
 /* state += sign · rint(sample[n]·(scale·up(z) + shift)·2^k), up = bilinear by `factor` (half-pixel centres).
  * z is n,h,w,c at low resolution; state is n,h·factor,w·factor,c with ld. `watch` may be NULL (undoing). */
@@ -229,8 +223,7 @@ void rb_slice_add(rb_exec *x, rb_shape shape, const float *src, float *dst, int 
 void rb_state_to_map(rb_exec *x, rb_shape shape, const int32_t *state, int k, float *dst);
 void rb_zero(rb_exec *x, void *data, size_t bytes);
 
-/* ---- head, loss, optimizer
- * ------------------------------------------------------------------------------------- */
+/* ---- head, loss, optimizer ---- */
 
 /* dst[n,classes] = wgt·src + bias; wgt is classes,features. */
 typedef struct rb_linear {
@@ -259,8 +252,7 @@ void rb_sgd_step(rb_exec *x, const rb_sgd *s);
 /* Index of the first value that is not finite, or `count`. */
 size_t rb_first_not_finite(rb_exec *x, const float *data, size_t count);
 
-/* ---- tables (for kernels and their tests)
- * ---------------------------------------------------------------------- */
+/* ---- tables (for kernels and their tests) ---- */
 
 /* A kernel gets its operands, scratch of the size that the _scratch function named, and the pool. */
 typedef struct rb_ops {
