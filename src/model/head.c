@@ -23,12 +23,14 @@ static rb_source stream_source(const rb_model *m, const rb_pass *pass, int i) {
                        .step = 1.0f / (float)(1u << pass->k)};
 }
 
-/* out[0 … streams − 1], on scratch; in stored mode kept, and found again by the backward pass. */
-static void form_maps(rb_model *m, rb_pass *pass, bool fresh, float *out[]) {
+/* out[0 … streams − 1], on scratch; in stored mode kept, and found again by the backward pass. below[i] (may
+ * be NULL) marks the scratch before out[i]. */
+static void form_maps(rb_model *m, rb_pass *pass, bool fresh, float *out[], size_t *below) {
     rb_exec *x = pass->exec;
     bool stored = pass->stored && pass->training;
     for (int i = 0; i < m->streams.count; i++) {
         size_t bytes = rb_elements(map_shape(m, i)) * sizeof(float);
+        if (below) below[i] = rb_arena_mark(&x->scratch);
         if (stored && fresh) m->maps[i] = rb_arena_push(&x->kept, bytes);
         out[i] = stored ? m->maps[i] : rb_arena_push(&x->scratch, bytes);
         if (stored && !fresh) continue;
@@ -94,7 +96,7 @@ void rb_head_forward(rb_model *m, rb_pass *pass) {
     m->pooled = rb_arena_push(&x->kept, n * (size_t)m->config.fc_features * sizeof(float));
     m->logits = rb_arena_push(&x->kept, n * (size_t)m->config.classes * sizeof(float));
     m->d_logits = rb_arena_push(&x->kept, n * (size_t)m->config.classes * sizeof(float));
-    form_maps(m, pass, true, out);
+    form_maps(m, pass, true, out, NULL);
     rb_shape shape = final_shape(m);
     bool stored = pass->stored && pass->training;
     float *z = rb_arena_push(stored ? &x->kept : &x->scratch, rb_elements(shape) * sizeof(float));
@@ -146,33 +148,33 @@ static void final_backward(rb_model *m, rb_pass *pass, float *const out[], float
     rb_pointwise_backward(x, &conv, &g, rb_conv_norm_weight_gradient(&m->final), &sink);
 }
 
-/* Gradient of one level's map into its stream. */
-static void map_backward(rb_model *m, rb_pass *pass, int i, const float *d_out) {
+/* Gradient of a level's map into that of its stream, in the same place: by the time the neck's last kernel
+ * writes the one, the other has been read. */
+static void map_backward(rb_model *m, rb_pass *pass, int i) {
     rb_source src = stream_source(m, pass, i);
     rb_sink sink = {.d = m->streams.d[i], .ld = src.ld};
-    if (m->config.neck)
-        rb_mbconv_map_backward(m->neck[i], pass, &src, d_out, &sink);
-    else
-        rb_slice_pack(pass->exec, src.shape, d_out, src.ld, sink.d);
+    if (m->config.neck) rb_mbconv_map_backward(m->neck[i], pass, &src, m->streams.d[i], &sink);
 }
 
+/* From coarse to fine: level i gives its gradient to the finer map, then to its own stream. Each map is
+ * dropped as soon as the next coarser level has read it, so that the finest neck, where memory peaks, has the
+ * scratch to itself. */
 void rb_head_backward(rb_model *m, rb_pass *pass) {
     rb_exec *x = pass->exec;
-    size_t start = rb_arena_mark(&x->scratch);
-    float *out[RB_MAX_STREAMS], *d_out[RB_MAX_STREAMS];
-    form_maps(m, pass, false, out);
+    size_t below[RB_MAX_STREAMS];
+    float *out[RB_MAX_STREAMS], **d = m->streams.d;
     int last = m->streams.count - 1;
-    for (int i = 0; i <= last; i++)
-        d_out[i] = rb_arena_push(&x->scratch, rb_elements(map_shape(m, i)) * sizeof(float));
+    form_maps(m, pass, false, out, below);
     size_t mark = rb_arena_mark(&x->scratch);
-    final_backward(m, pass, out, d_out[last]);
+    final_backward(m, pass, out, d[last]);
     rb_arena_release(&x->scratch, mark);
-    for (int i = last; i >= 0; i--) {
-        map_backward(m, pass, i, d_out[i]);
-        if (!i) break;
+    for (int i = last; i > 0; i--) {
+        rb_arena_release(&x->scratch, below[i]);
         rb_source finer = map_source(m, i - 1, out);
-        rb_sink sink = {.d = d_out[i - 1], .ld = finer.ld};
-        rb_mbconv_map_backward(m->head[i - 1], pass, &finer, d_out[i], &sink);
+        rb_sink sink = {.d = d[i - 1], .ld = finer.ld};
+        rb_mbconv_map_backward(m->head[i - 1], pass, &finer, d[i], &sink);
+        map_backward(m, pass, i);
     }
-    rb_arena_release(&x->scratch, start);
+    rb_arena_release(&x->scratch, below[0]);
+    map_backward(m, pass, 0);
 }

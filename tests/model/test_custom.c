@@ -1,6 +1,6 @@
-/* SLOW-TEST. Networks that nobody published: two to six streams, odd widths, other kernels and expansions, one to four
- * input channels, with and without neck. Reversible = stored to the bit, and every level of kernels finds the
- * same loss. */
+/* SLOW-TEST. Networks that nobody published: two to six streams, odd widths, other kernels and expansions,
+ * one to four input channels, with and without neck. Reversible = stored to the bit, and every level of
+ * kernels finds the same loss. */
 #include "check.h"
 
 #include <math.h>
