@@ -165,16 +165,14 @@ void rb_head_backward(rb_model *m, rb_pass *pass) {
     float *out[RB_MAX_STREAMS], **d = m->streams.d;
     int last = m->streams.count - 1;
     form_maps(m, pass, false, out, below);
-    size_t mark = rb_arena_mark(&x->scratch);
     final_backward(m, pass, out, d[last]);
-    rb_arena_release(&x->scratch, mark);
+    rb_arena_release(&x->scratch, below[last]);
     for (int i = last; i > 0; i--) {
-        rb_arena_release(&x->scratch, below[i]);
         rb_source finer = map_source(m, i - 1, out);
         rb_sink sink = {.d = d[i - 1], .ld = finer.ld};
         rb_mbconv_map_backward(m->head[i - 1], pass, &finer, d[i], &sink);
+        rb_arena_release(&x->scratch, below[i - 1]);
         map_backward(m, pass, i);
     }
-    rb_arena_release(&x->scratch, below[0]);
     map_backward(m, pass, 0);
 }
