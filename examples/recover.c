@@ -15,11 +15,11 @@ typedef struct work {
     revbifpn_image image, seen, recovered;
 } work;
 
-static int open_model(work *w, const char *weights) {
+static revbifpn_status open_model(work *w, const char *weights) {
     revbifpn_model_config config;
     if (weights) return revbifpn_model_load(w->ctx, weights, &w->model);
-    if (revbifpn_config(w->ctx, "s0", &config)) return 1;
-    return revbifpn_model_create(w->ctx, &config, 0, &w->model);
+    revbifpn_status status = revbifpn_config(w->ctx, "s0", &config);
+    return status ? status : revbifpn_model_create(w->ctx, &config, 0, &w->model);
 }
 
 /* 0, or 1 with the reason in the context. */

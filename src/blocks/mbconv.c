@@ -57,6 +57,7 @@ typedef struct frame {
     bool fresh;            /* take statistics, rather than use kept or running ones */
     rb_shape in, mid, out; /* shapes of z0, z1, z2 */
     float *z0, *z1, *z2;
+    float *place; /* of z2, when its norm is to be stored there anyway */
     rb_affine a0, a1, a2;
     const float *pooled, *gate, *sample;
 } frame;
@@ -171,7 +172,7 @@ static void evaluate(frame *f, const rb_source *src, bool keep_z0) {
 static void project(frame *f) {
     rb_mbconv *b = f->b;
     bool have = f->pass->stored && f->pass->training && !f->fresh;
-    f->z2 = push_z(f, f->out, &b->z2);
+    f->z2 = f->place && !f->pass->stored ? f->place : push_z(f, f->out, &b->z2);
     rb_pointwise p = project_of(f);
     if (!have) rb_pointwise_forward(f->x, &p, f->z2, moments_of(f, &b->project, f->out));
     f->a2 = rb_conv_norm_affine(&b->project, f->pass);
@@ -215,6 +216,7 @@ void rb_mbconv_map(rb_mbconv *b, rb_pass *pass, const rb_source *src, bool fresh
                    float *dst) {
     size_t mark = rb_arena_mark(&pass->exec->scratch);
     frame f = open_frame(b, pass, src, fresh);
+    f.place = accumulate ? NULL : dst;
     evaluate(&f, src, false);
     project(&f);
     rb_norm_store(f.x, f.out, f.z2, f.a2, accumulate, dst);
@@ -285,15 +287,16 @@ static void backward_to_source(frame *f, const rb_source *src, const rb_gradient
     rb_pointwise_backward(f->x, &expand, &d_z0, rb_conv_norm_weight_gradient(&b->expand), sink);
 }
 
-/* All of the backward pass; `undo` (may be NULL) is the addition to take back on the way. */
-static void backward(frame *f, const rb_source *src, const float *d, int ld, const rb_sink *sink,
-                     const rb_map *undo) {
+/* Where the gradient of the gated activation goes: over z2, which it is formed from, when it has as many
+ * channels. */
+static rb_sink place_d_a1(frame *f) {
+    float *d_a1 = f->b->mid == f->b->spec.oc ? f->z2 : push(f, rb_elements(f->mid));
+    return act_sink(f, d_a1, f->mid, f->z1, f->a1, rb_conv_norm_mean(&f->b->depthwise, f->pass));
+}
+
+/* Backward 1 and 2: from the gradient of F to that of the gated activation; on the way the undoing. */
+static void backward_to_act(frame *f, const float *d, int ld, const rb_sink *d_a1, const rb_map *undo) {
     rb_mbconv *b = f->b;
-    evaluate(f, src, true);
-    rb_sink d_a1 = act_sink(f, push(f, rb_elements(f->mid)), f->mid, f->z1, f->a1,
-                            rb_conv_norm_mean(&b->depthwise, f->pass));
-    size_t mark = rb_arena_mark(&f->x->scratch);
-    project(f);
     if (undo) {
         rb_state_add add = addition(f, undo, -1);
         rb_state_add_run(f->x, &add, NULL);
@@ -306,8 +309,23 @@ static void backward(frame *f, const rb_source *src, const float *d, int ld, con
     }
     rb_gradient d_z2 = gradient_of_project(f, d, ld);
     rb_pointwise p = project_of(f);
-    rb_pointwise_backward(f->x, &p, &d_z2, rb_conv_norm_weight_gradient(&b->project), &d_a1);
-    rb_arena_release(&f->x->scratch, mark); /* z2 has done its work */
+    rb_pointwise_backward(f->x, &p, &d_z2, rb_conv_norm_weight_gradient(&b->project), d_a1);
+}
+
+/* All of the backward pass; `undo` (may be NULL) is the addition to take back on the way. What only z2 needs
+ * is given back as soon as the gradient of the gated activation is there. */
+static void backward(frame *f, const rb_source *src, const float *d, int ld, const rb_sink *sink,
+                     const rb_map *undo) {
+    rb_mbconv *b = f->b;
+    bool in_place = b->mid == b->spec.oc;
+    rb_sink d_a1;
+    evaluate(f, src, true);
+    if (in_place) project(f);
+    d_a1 = place_d_a1(f);
+    size_t mark = rb_arena_mark(&f->x->scratch);
+    if (!in_place) project(f);
+    backward_to_act(f, d, ld, &d_a1, undo);
+    rb_arena_release(&f->x->scratch, mark);
     const float *pool = squeeze_backward(f, d_a1.act.sums);
     rb_gradient d_z1 = gradient_of_act(f, &b->depthwise, &d_a1, f->mid, f->gate, pool);
     backward_to_source(f, src, &d_z1, sink);

@@ -23,26 +23,42 @@ static rb_source stream_source(const rb_model *m, const rb_pass *pass, int i) {
                        .step = 1.0f / (float)(1u << pass->k)};
 }
 
-/* out[0 … streams − 1], on scratch; in stored mode kept, and found again by the backward pass. below[i] (may
- * be NULL) marks the scratch before out[i]. */
-static void form_maps(rb_model *m, rb_pass *pass, bool fresh, float *out[], size_t *below) {
+/* Level i's map: the neck of its stream, plus the head's transform of the finer map. */
+static void form_map(rb_model *m, rb_pass *pass, int i, bool fresh, float *const out[]) {
+    rb_source src = stream_source(m, pass, i);
+    if (m->config.neck)
+        rb_mbconv_map(m->neck[i], pass, &src, fresh, false, out[i]);
+    else
+        rb_state_to_map(pass->exec, m->streams.shape[i], m->streams.x[i], pass->k, out[i]);
+    if (!i) return;
+    rb_source finer = map_source(m, i - 1, out);
+    rb_mbconv_map(m->head[i - 1], pass, &finer, fresh, true, out[i]);
+}
+
+static float *push_map(rb_model *m, rb_pass *pass, int i) {
+    return rb_arena_push(&pass->exec->scratch, rb_elements(map_shape(m, i)) * sizeof(float));
+}
+
+/* Maps out[1 … streams − 1] on scratch, each above the finer one; below[i] marks the scratch before out[i].
+ * The finest map, larger than all others together, is there only until the next has been formed from it. In
+ * stored mode all maps are kept, and found again by the backward pass. */
+static void form_maps(rb_model *m, rb_pass *pass, bool fresh, float *out[], size_t below[]) {
     rb_exec *x = pass->exec;
     bool stored = pass->stored && pass->training;
-    for (int i = 0; i < m->streams.count; i++) {
-        size_t bytes = rb_elements(map_shape(m, i)) * sizeof(float);
-        if (below) below[i] = rb_arena_mark(&x->scratch);
-        if (stored && fresh) m->maps[i] = rb_arena_push(&x->kept, bytes);
-        out[i] = stored ? m->maps[i] : rb_arena_push(&x->scratch, bytes);
-        if (stored && !fresh) continue;
-        rb_source src = stream_source(m, pass, i);
-        if (m->config.neck)
-            rb_mbconv_map(m->neck[i], pass, &src, fresh, false, out[i]);
-        else
-            rb_state_to_map(x, m->streams.shape[i], m->streams.x[i], pass->k, out[i]);
-        if (!i) continue;
-        rb_source finer = map_source(m, i - 1, out);
-        rb_mbconv_map(m->head[i - 1], pass, &finer, fresh, true, out[i]);
+    for (int i = 1; i < m->streams.count; i++) {
+        below[i] = rb_arena_mark(&x->scratch);
+        if (stored && fresh)
+            m->maps[i] = rb_arena_push(&x->kept, rb_elements(map_shape(m, i)) * sizeof(float));
+        out[i] = stored ? m->maps[i] : push_map(m, pass, i);
     }
+    if (stored && fresh) m->maps[0] = rb_arena_push(&x->kept, rb_elements(map_shape(m, 0)) * sizeof(float));
+    size_t mark = rb_arena_mark(&x->scratch);
+    out[0] = stored ? m->maps[0] : push_map(m, pass, 0);
+    for (int i = 0; i < m->streams.count && (fresh || !stored); i++) {
+        form_map(m, pass, i, fresh, out);
+        if (i == 1) rb_arena_release(&x->scratch, mark);
+    }
+    rb_arena_release(&x->scratch, mark);
 }
 
 static rb_shape final_shape(const rb_model *m) {
@@ -93,10 +109,11 @@ void rb_head_forward(rb_model *m, rb_pass *pass) {
     rb_exec *x = pass->exec;
     size_t mark = rb_arena_mark(&x->scratch), n = (size_t)m->image.n;
     float *out[RB_MAX_STREAMS];
+    size_t below[RB_MAX_STREAMS];
     m->pooled = rb_arena_push(&x->kept, n * (size_t)m->config.fc_features * sizeof(float));
     m->logits = rb_arena_push(&x->kept, n * (size_t)m->config.classes * sizeof(float));
     m->d_logits = rb_arena_push(&x->kept, n * (size_t)m->config.classes * sizeof(float));
-    form_maps(m, pass, true, out, NULL);
+    form_maps(m, pass, true, out, below);
     rb_shape shape = final_shape(m);
     bool stored = pass->stored && pass->training;
     float *z = rb_arena_push(stored ? &x->kept : &x->scratch, rb_elements(shape) * sizeof(float));
@@ -148,31 +165,66 @@ static void final_backward(rb_model *m, rb_pass *pass, float *const out[], float
     rb_pointwise_backward(x, &conv, &g, rb_conv_norm_weight_gradient(&m->final), &sink);
 }
 
-/* Gradient of a level's map into that of its stream, in the same place: by the time the neck's last kernel
- * writes the one, the other has been read. */
-static void map_backward(rb_model *m, rb_pass *pass, int i) {
+/* Gradient d_out of a level's map into that of its stream. They may share their place: by the time the neck's
+ * last kernel writes the one, the other has been read. */
+static void map_backward(rb_model *m, rb_pass *pass, int i, const float *d_out) {
     rb_source src = stream_source(m, pass, i);
     rb_sink sink = {.d = m->streams.d[i], .ld = src.ld};
-    if (m->config.neck) rb_mbconv_map_backward(m->neck[i], pass, &src, m->streams.d[i], &sink);
+    if (m->config.neck)
+        rb_mbconv_map_backward(m->neck[i], pass, &src, d_out, &sink);
+    else if (sink.d != d_out)
+        rb_slice_pack(pass->exec, src.shape, d_out, src.ld, sink.d);
 }
 
-/* From coarse to fine: level i gives its gradient to the finer map, then to its own stream. Each map is
- * dropped as soon as the next coarser level has read it, so that the finest neck, where memory peaks, has the
- * scratch to itself. */
-void rb_head_backward(rb_model *m, rb_pass *pass) {
+/* Through the head's transform: the gradient of map i into that of map i − 1. */
+static void transform_backward(rb_model *m, rb_pass *pass, int i, float *const out[], const float *d_out,
+                               float *d_finer) {
+    rb_source finer = map_source(m, i - 1, out);
+    rb_sink sink = {.d = d_finer, .ld = finer.ld};
+    rb_mbconv_map_backward(m->head[i - 1], pass, &finer, d_out, &sink);
+}
+
+/* Room for the gradient of a stream and, in the same place, of its map. */
+static float *push_gradient(rb_model *m, rb_pass *pass, int i) {
+    rb_shape shape = m->streams.shape[i];
+    if (m->map_widths[i] > shape.c) shape.c = m->map_widths[i];
+    return rb_arena_push(&pass->exec->scratch, rb_elements(shape) * sizeof(float));
+}
+
+/* The coarse levels, from the coarsest: each gives its gradient to the next finer map, then to its own
+ * stream. Returns the gradient of map 1, which the finest level still needs: it has a place of its own. */
+static float *coarse_backward(rb_model *m, rb_pass *pass, float *out[]) {
     rb_exec *x = pass->exec;
     size_t below[RB_MAX_STREAMS];
-    float *out[RB_MAX_STREAMS], **d = m->streams.d;
+    float *d[RB_MAX_STREAMS];
     int last = m->streams.count - 1;
+    for (int i = last; i > 0; i--) d[i] = m->streams.d[i] = push_gradient(m, pass, i);
+    d[1] = push_map(m, pass, 1);
     form_maps(m, pass, false, out, below);
+    size_t mark = rb_arena_mark(&x->scratch);
     final_backward(m, pass, out, d[last]);
-    rb_arena_release(&x->scratch, below[last]);
+    rb_arena_release(&x->scratch, mark);
     for (int i = last; i > 0; i--) {
-        rb_source finer = map_source(m, i - 1, out);
-        rb_sink sink = {.d = d[i - 1], .ld = finer.ld};
-        rb_mbconv_map_backward(m->head[i - 1], pass, &finer, d[i], &sink);
-        rb_arena_release(&x->scratch, below[i - 1]);
-        map_backward(m, pass, i);
+        if (i > 1) transform_backward(m, pass, i, out, d[i], d[i - 1]);
+        rb_arena_release(&x->scratch, below[i > 1 ? i - 1 : 1]); /* map i − 1 has been read */
+        map_backward(m, pass, i, d[i]);
     }
-    map_backward(m, pass, 0);
+    return d[1];
+}
+
+/* Memory peaks at the finest level, so it comes last, alone with the gradients: its map is formed once more.
+ */
+void rb_head_backward(rb_model *m, rb_pass *pass) {
+    rb_exec *x = pass->exec;
+    float *out[RB_MAX_STREAMS];
+    const float *d_out = coarse_backward(m, pass, out);
+    m->streams.d[0] = push_gradient(m, pass, 0);
+    size_t mark = rb_arena_mark(&x->scratch);
+    if (!pass->stored || !pass->training) {
+        out[0] = push_map(m, pass, 0);
+        form_map(m, pass, 0, false, out);
+    }
+    transform_backward(m, pass, 1, out, d_out, m->streams.d[0]);
+    rb_arena_release(&x->scratch, mark);
+    map_backward(m, pass, 0, m->streams.d[0]);
 }

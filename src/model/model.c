@@ -80,14 +80,11 @@ revbifpn_status rb_model_forward_on_a_grid(rb_model *m, rb_pass *pass, const rb_
     }
 }
 
-/* Gradients of the streams, on scratch for the rest of the backward pass. With a head each has room for the
- * gradient of its level's map as well: the neck's backward turns the one into the other in place. */
+/* Gradients of the streams, on scratch for the rest of the backward pass. */
 static void place_gradients(rb_model *m, rb_pass *pass) {
-    for (int i = 0; i < m->streams.count; i++) {
-        rb_shape shape = m->streams.shape[i];
-        if (m->config.classes && m->map_widths[i] > shape.c) shape.c = m->map_widths[i];
-        m->streams.d[i] = rb_arena_push(&pass->exec->scratch, rb_elements(shape) * sizeof(float));
-    }
+    for (int i = 0; i < m->streams.count; i++)
+        m->streams.d[i] =
+            rb_arena_push(&pass->exec->scratch, rb_elements(m->streams.shape[i]) * sizeof(float));
 }
 
 static revbifpn_status finish_backward(rb_model *m, rb_pass *pass) {
@@ -97,7 +94,6 @@ static revbifpn_status finish_backward(rb_model *m, rb_pass *pass) {
 }
 
 revbifpn_status rb_model_backward(rb_model *m, rb_pass *pass) {
-    place_gradients(m, pass);
     rb_head_backward(m, pass);
     return finish_backward(m, pass);
 }

@@ -18,7 +18,7 @@ void rb_ops_init_ref(rb_ops *ops) {
         .level = RB_CPU_REF,
         .pointwise_forward_scratch = no_scratch_pointwise,
         .pointwise_forward = rb_pointwise_forward_ref,
-        .pointwise_backward_scratch = no_scratch_pointwise,
+        .pointwise_backward_scratch = rb_pointwise_backward_scratch_ref,
         .pointwise_backward = rb_pointwise_backward_ref,
         .depthwise_forward_scratch = no_scratch_depthwise,
         .depthwise_forward = rb_depthwise_forward_ref,

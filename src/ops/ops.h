@@ -129,7 +129,8 @@ typedef struct rb_pointwise {
     const float *wgt;
 } rb_pointwise;
 void rb_pointwise_forward(rb_exec *x, const rb_pointwise *p, float *dst, rb_moments moments);
-/* d_wgt += Σ_p d_dst·src (NULL: not asked); d_src into `sink`. */
+/* d_wgt += Σ_p d_dst·src (NULL: not asked); d_src into `sink`. With ic = oc a dense sink may be d_dst->z
+ * itself: each pixel's z is read for both gradients before its d_src is written over it. */
 void rb_pointwise_backward(rb_exec *x, const rb_pointwise *p, const rb_gradient *d_dst, float *d_wgt,
                            const rb_sink *sink);
 

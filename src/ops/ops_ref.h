@@ -6,6 +6,7 @@
 
 void rb_pointwise_forward_ref(const rb_pointwise *p, float *dst, rb_moments moments, void *scratch,
                               rb_pool *pool);
+size_t rb_pointwise_backward_scratch_ref(const rb_pointwise *p, int threads);
 void rb_pointwise_backward_ref(const rb_pointwise *p, const rb_gradient *d_dst, float *d_wgt,
                                const rb_sink *sink, void *scratch, rb_pool *pool);
 void rb_depthwise_forward_ref(const rb_depthwise *p, float *dst, rb_moments moments, void *scratch,

@@ -1,5 +1,7 @@
 /* 1×1 convolution, the specification: dst = wgt·src per pixel (Chiley et al. 2022, MBConv expand and
  * project). */
+#include <string.h>
+
 #include "ops/ops_ref.h"
 
 typedef struct forward_job {
@@ -40,12 +42,13 @@ typedef struct backward_job {
     const rb_gradient *d_dst;
     float *d_wgt;
     const rb_sink *sink;
+    float *pixels; /* per thread: one pixel's result, since it may be written over z */
 } backward_job;
 
 /* d_src[p,ic] = Σ_oc wgt[oc,ic]·d_dst[p,oc] for one row of pixels */
 static void data_task(void *arg, int row, int thread) {
-    (void)thread;
     const backward_job *job = arg;
+    float *result = job->pixels + (size_t)thread * (size_t)job->p->src.shape.c;
     rb_shape s = job->p->src.shape;
     int n = row / s.h;
     for (int x = 0; x < s.w; x++) {
@@ -56,8 +59,9 @@ static void data_task(void *arg, int row, int thread) {
             for (int o = 0; o < job->p->oc; o++)
                 sum += (double)job->p->wgt[(size_t)o * (size_t)s.c + (size_t)i] *
                        rb_gradient_z(job->d_dst, n, p, o);
-            d[i] = job->sink->accumulate ? d[i] + (float)sum : (float)sum;
+            result[i] = job->sink->accumulate ? d[i] + (float)sum : (float)sum;
         }
+        memcpy(d, result, (size_t)s.c * sizeof *d);
     }
 }
 
@@ -75,10 +79,13 @@ static void weight_task(void *arg, int o, int thread) {
     }
 }
 
+size_t rb_pointwise_backward_scratch_ref(const rb_pointwise *p, int threads) {
+    return (size_t)threads * (size_t)p->src.shape.c * sizeof(float);
+}
+
 void rb_pointwise_backward_ref(const rb_pointwise *p, const rb_gradient *d_dst, float *d_wgt,
                                const rb_sink *sink, void *scratch, rb_pool *pool) {
-    (void)scratch;
-    backward_job job = {p, d_dst, d_wgt, sink};
+    backward_job job = {p, d_dst, d_wgt, sink, scratch};
     if (d_wgt) rb_pool_run(pool, p->oc, weight_task, &job);
     if (!sink->d) return;
     rb_pool_run(pool, p->src.shape.n * p->src.shape.h, data_task, &job);

@@ -365,13 +365,14 @@ size_t RB_LEVEL(rb_pointwise_backward_scratch)(const rb_pointwise *p, int thread
     return plan_backward(p, threads).total;
 }
 
+/* The weight gradient first: the data gradient may be written over z. */
 static void backward_apart(job *j, rb_pool *pool) {
     const plan *x = &j->x;
+    j->data = false, j->weights = j->d_wgt != NULL;
+    if (j->weights) rb_pool_run(pool, (int)(x->splits * x->oblocks), split_task, j);
     j->data = j->sink->d != NULL, j->weights = false;
     if (j->data) rb_pool_run(pool, (int)(x->chunks * x->groups), data_task, j);
     if (j->data && j->sink->act.sums && x->groups > 1) rb_pool_run(pool, (int)x->chunks, act_task, j);
-    j->data = false, j->weights = j->d_wgt != NULL;
-    if (j->weights) rb_pool_run(pool, (int)(x->splits * x->oblocks), split_task, j);
 }
 
 void RB_LEVEL(rb_pointwise_backward)(const rb_pointwise *p, const rb_gradient *d_dst, float *d_wgt,
@@ -379,6 +380,7 @@ void RB_LEVEL(rb_pointwise_backward)(const rb_pointwise *p, const rb_gradient *d
     job j = {p,           plan_backward(p, rb_pool_threads(pool)), scratch, .d_dst = d_dst, .d_wgt = d_wgt,
              .sink = sink};
     const plan *x = &j.x;
+    if (sink->d == d_dst->z) j.x.groups = 1; /* in place: one task reads a pixel and writes it */
     if (sink->d) run_tasks(pool, x->ic * x->oc, x->columns.count, pack_backward_task, &j);
     if (sink->d && d_wgt && x->oblocks == 1 && x->groups == 1) {
         j.data = j.weights = true;
