@@ -130,6 +130,7 @@ static const cli_option bench_options[] = {
     {CHOICE("mode", "train|infer", "train", "whole training steps, or inference")},
     ACTIVATIONS,
     {INT("steps", "5", 1, 1000000, "steps to measure, after one that is not")},
+    {FLAG("profile", "also time, GFLOP/s and GB/s by operator")},
     JSON,
     MACHINE,
     END};

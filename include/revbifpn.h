@@ -322,11 +322,19 @@ REVBIFPN_API revbifpn_status revbifpn_trainer_checkpoint(revbifpn_trainer *train
 
 /* ---- measurement ---- */
 
+/* Time of one operator over the measured steps; "rest" is what no kernel's time covers. */
+typedef struct revbifpn_profile_row {
+    const char *name;
+    double seconds, gflops, gbytes; /* gflops, gbytes: 10^9 operations and bytes, not rates; 0: not counted */
+    uint64_t calls;
+} revbifpn_profile_row;
 typedef struct revbifpn_bench_options {
     size_t struct_size;
     revbifpn_model_config model;
     int width, height, batch, steps, training;
     revbifpn_activations activations;
+    void (*profile)(void *user, const revbifpn_profile_row *row); /* called at the end; may be NULL */
+    void *user;
 } revbifpn_bench_options;
 typedef struct revbifpn_bench_result {
     double images_per_second_best, images_per_second_median;

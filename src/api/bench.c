@@ -7,6 +7,7 @@
 #include "api/context.h"
 #include "base/rng.h"
 #include "model/config.h"
+#include "ops/profile.h"
 #include "train/step.h"
 
 revbifpn_bench_options revbifpn_default_bench(void) {
@@ -24,6 +25,7 @@ typedef struct bench {
     uint8_t *pictures;
     int32_t *labels;
     double *seconds; /* steps */
+    rb_profile profile;
     size_t allocations;
 } bench;
 
@@ -76,6 +78,7 @@ static revbifpn_status run_steps(bench *b) {
     rb_step_report report;
     for (int i = -1; i < b->options->steps; i++) { /* the first is the warm-up */
         if (i == 0) b->allocations = rb_alloc_count();
+        if (i == 0 && b->options->profile) b->step.exec.profile = &b->profile;
         double start = now();
         revbifpn_status status;
         if (b->options->training)
@@ -87,6 +90,20 @@ static revbifpn_status run_steps(bench *b) {
         if (i >= 0) b->seconds[i] = now() - start;
     }
     return REVBIFPN_OK;
+}
+
+static void report_profile(const bench *b) {
+    double all = 0, kernels = 0;
+    for (int i = 0; i < b->options->steps; i++) all += b->seconds[i];
+    for (int op = 0; op < RB_PROFILE_OPS; op++) {
+        const rb_profile_row *r = &b->profile.rows[op];
+        kernels += r->seconds;
+        revbifpn_profile_row row = {rb_profile_name((rb_profile_op)op), r->seconds, r->flops * 1e-9,
+                                    r->bytes * 1e-9, r->calls};
+        b->options->profile(b->options->user, &row);
+    }
+    revbifpn_profile_row rest = {.name = "rest", .seconds = all - kernels};
+    b->options->profile(b->options->user, &rest);
 }
 
 static int by_size(const void *a, const void *b) {
@@ -122,6 +139,7 @@ revbifpn_status revbifpn_bench(revbifpn *ctx, const revbifpn_bench_options *opti
     TRY(open_bench(&b));
     fill_batch(&b);
     TRY(run_steps(&b));
+    if (options->profile) report_profile(&b);
     summarise(&b, out);
 fail:
     rb_step_close(&b.step);

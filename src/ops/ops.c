@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "ops/ops_ref.h"
+#include "ops/profile.h"
 
 static size_t no_scratch_pointwise(const rb_pointwise *p, int threads) { return (void)p, (void)threads, 0; }
 static size_t no_scratch_depthwise(const rb_depthwise *p, int threads) { return (void)p, (void)threads, 0; }
@@ -49,6 +50,40 @@ void rb_ops_fill(rb_ops *ops, rb_cpu_level level) {
 #endif
 }
 
+/* Runs a kernel unless the run is dry; with a profile, timed. */
+#define RUN(x, op, flops, bytes, call)                                                                       \
+    do {                                                                                                     \
+        if ((x)->dry) break;                                                                                 \
+        double start = (x)->profile ? rb_profile_now() : 0;                                                  \
+        call;                                                                                                \
+        if ((x)->profile) add_time((x)->profile, op, rb_profile_now() - start, flops, bytes);                \
+    } while (0)
+
+static void add_time(rb_profile *profile, rb_profile_op op, double seconds, double flops, double bytes) {
+    rb_profile_row *row = &profile->rows[op];
+    row->seconds += seconds;
+    row->flops += flops;
+    row->bytes += bytes;
+    row->calls++;
+}
+
+/* Bytes of a map of 4-byte elements. */
+static double map_bytes(rb_shape shape) { return 4.0 * (double)rb_elements(shape); }
+
+static double pointwise_flops(const rb_pointwise *p) {
+    return 2.0 * (double)rb_elements(p->src.shape) * p->oc;
+}
+static double pointwise_out(const rb_pointwise *p) { return 4.0 * (double)rb_pixels(p->src.shape) * p->oc; }
+
+static double depthwise_flops(const rb_depthwise *p) {
+    return 2.0 * (double)rb_elements(rb_depthwise_shape(p)) * p->kernel * p->kernel;
+}
+
+/* Gradients of source and weights that are asked for, each as many operations as the forward pass. */
+static int gradients_of(const float *d_wgt, const rb_sink *sink) {
+    return (d_wgt != NULL) + (sink->d != NULL);
+}
+
 static void *push(rb_exec *x, size_t bytes) { return rb_arena_push(&x->scratch, bytes); }
 
 rb_shape rb_depthwise_shape(const rb_depthwise *p) {
@@ -61,7 +96,8 @@ rb_shape rb_depthwise_shape(const rb_depthwise *p) {
 void rb_pointwise_forward(rb_exec *x, const rb_pointwise *p, float *dst, rb_moments moments) {
     size_t mark = rb_arena_mark(&x->scratch);
     void *scratch = push(x, x->ops->pointwise_forward_scratch(p, rb_pool_threads(x->pool)));
-    if (!x->dry) x->ops->pointwise_forward(p, dst, moments, scratch, x->pool);
+    RUN(x, RB_PROFILE_POINTWISE_FORWARD, pointwise_flops(p), map_bytes(p->src.shape) + pointwise_out(p),
+        x->ops->pointwise_forward(p, dst, moments, scratch, x->pool));
     rb_arena_release(&x->scratch, mark);
 }
 
@@ -69,14 +105,18 @@ void rb_pointwise_backward(rb_exec *x, const rb_pointwise *p, const rb_gradient 
                            const rb_sink *sink) {
     size_t mark = rb_arena_mark(&x->scratch);
     void *scratch = push(x, x->ops->pointwise_backward_scratch(p, rb_pool_threads(x->pool)));
-    if (!x->dry) x->ops->pointwise_backward(p, d_dst, d_wgt, sink, scratch, x->pool);
+    RUN(x, RB_PROFILE_POINTWISE_BACKWARD, gradients_of(d_wgt, sink) * pointwise_flops(p),
+        2 * map_bytes(p->src.shape) + 2 * pointwise_out(p),
+        x->ops->pointwise_backward(p, d_dst, d_wgt, sink, scratch, x->pool));
     rb_arena_release(&x->scratch, mark);
 }
 
 void rb_depthwise_forward(rb_exec *x, const rb_depthwise *p, float *dst, rb_moments moments) {
     size_t mark = rb_arena_mark(&x->scratch);
     void *scratch = push(x, x->ops->depthwise_forward_scratch(p, rb_pool_threads(x->pool)));
-    if (!x->dry) x->ops->depthwise_forward(p, dst, moments, scratch, x->pool);
+    RUN(x, RB_PROFILE_DEPTHWISE_FORWARD, depthwise_flops(p),
+        map_bytes(p->src.shape) + map_bytes(rb_depthwise_shape(p)),
+        x->ops->depthwise_forward(p, dst, moments, scratch, x->pool));
     rb_arena_release(&x->scratch, mark);
 }
 
@@ -84,52 +124,59 @@ void rb_depthwise_backward(rb_exec *x, const rb_depthwise *p, const rb_gradient 
                            const rb_sink *sink) {
     size_t mark = rb_arena_mark(&x->scratch);
     void *scratch = push(x, x->ops->depthwise_backward_scratch(p, rb_pool_threads(x->pool)));
-    if (!x->dry) x->ops->depthwise_backward(p, d_dst, d_wgt, sink, scratch, x->pool);
+    RUN(x, RB_PROFILE_DEPTHWISE_BACKWARD, gradients_of(d_wgt, sink) * depthwise_flops(p),
+        2 * map_bytes(p->src.shape) + 2 * map_bytes(rb_depthwise_shape(p)),
+        x->ops->depthwise_backward(p, d_dst, d_wgt, sink, scratch, x->pool));
     rb_arena_release(&x->scratch, mark);
 }
 
 void rb_act_sums_pass(rb_exec *x, rb_shape shape, const float *d, rb_act_sums act) {
     size_t mark = rb_arena_mark(&x->scratch);
     void *scratch = push(x, x->ops->act_sums_scratch(shape, rb_pool_threads(x->pool)));
-    if (!x->dry) x->ops->act_sums(shape, d, act, scratch, x->pool);
+    RUN(x, RB_PROFILE_ACT_SUMS, 0, (d ? 2 : 1) * map_bytes(shape),
+        x->ops->act_sums(shape, d, act, scratch, x->pool));
     rb_arena_release(&x->scratch, mark);
 }
 
 void rb_norm_sums(rb_exec *x, const rb_gradient *g, double *sums) {
     size_t mark = rb_arena_mark(&x->scratch);
     void *scratch = push(x, x->ops->norm_sums_scratch(g->shape, rb_pool_threads(x->pool)));
-    if (!x->dry) x->ops->norm_sums(g, sums, scratch, x->pool);
+    RUN(x, RB_PROFILE_NORM_SUMS, 0, 2 * map_bytes(g->shape), x->ops->norm_sums(g, sums, scratch, x->pool));
     rb_arena_release(&x->scratch, mark);
 }
 
 void rb_norm_store(rb_exec *x, rb_shape shape, const float *z, rb_affine affine, bool accumulate,
                    float *dst) {
-    if (!x->dry) x->ops->norm_store(shape, z, affine, accumulate, dst, x->pool);
+    RUN(x, RB_PROFILE_NORM_STORE, 0, (accumulate ? 3 : 2) * map_bytes(shape),
+        x->ops->norm_store(shape, z, affine, accumulate, dst, x->pool));
 }
 
 void rb_squeeze_pool(rb_exec *x, rb_shape shape, const float *z, rb_affine affine, float *pooled) {
     size_t mark = rb_arena_mark(&x->scratch);
     void *scratch = push(x, x->ops->squeeze_pool_scratch(shape, rb_pool_threads(x->pool)));
-    if (!x->dry) x->ops->squeeze_pool(shape, z, affine, pooled, scratch, x->pool);
+    RUN(x, RB_PROFILE_SQUEEZE_POOL, 0, map_bytes(shape),
+        x->ops->squeeze_pool(shape, z, affine, pooled, scratch, x->pool));
     rb_arena_release(&x->scratch, mark);
 }
 
 void rb_state_add_run(rb_exec *x, const rb_state_add *a, rb_watch *watch) {
     size_t mark = rb_arena_mark(&x->scratch);
     void *scratch = push(x, x->ops->state_add_scratch(a, rb_pool_threads(x->pool)));
-    if (!x->dry) x->ops->state_add(a, watch, scratch, x->pool);
+    RUN(x, RB_PROFILE_STATE_ADD, 0, (1 + 2.0 * a->factor * a->factor) * map_bytes(a->shape),
+        x->ops->state_add(a, watch, scratch, x->pool));
     rb_arena_release(&x->scratch, mark);
 }
 
 void rb_upsample_backward(rb_exec *x, rb_shape low, int factor, const float *d, int ld, float *d_low) {
     size_t mark = rb_arena_mark(&x->scratch);
     void *scratch = push(x, x->ops->upsample_backward_scratch(low, factor, rb_pool_threads(x->pool)));
-    if (!x->dry) x->ops->upsample_backward(low, factor, d, ld, d_low, scratch, x->pool);
+    RUN(x, RB_PROFILE_UPSAMPLE_BACKWARD, 0, (1 + 1.0 * factor * factor) * map_bytes(low),
+        x->ops->upsample_backward(low, factor, d, ld, d_low, scratch, x->pool));
     rb_arena_release(&x->scratch, mark);
 }
 
 void rb_sgd_step(rb_exec *x, const rb_sgd *s) {
-    if (!x->dry) x->ops->sgd(s, x->pool);
+    RUN(x, RB_PROFILE_SGD, 0, 20.0 * (double)s->count, x->ops->sgd(s, x->pool));
 }
 
 size_t rb_first_not_finite(rb_exec *x, const float *data, size_t count) {

@@ -109,12 +109,14 @@ static inline void rb_watch_merge(rb_watch *all, const rb_watch *part) {
 /* ---- executor ---- */
 
 struct rb_ops;
+struct rb_profile;
 typedef struct rb_exec {
     const struct rb_ops *ops;
     rb_pool *pool;
     rb_arena scratch; /* dies with the operation or the block that pushed it */
     rb_arena kept;    /* survives from forward to backward */
     bool dry;
+    struct rb_profile *profile; /* gathers times when set (ops/profile.h) */
 } rb_exec;
 
 /* Fills a table with the best kernels up to `level`, which must not exceed what the processor has. */

@@ -1,0 +1,77 @@
+/* bench through the public header: the plan is the run, nothing is allocated after the first step, and the
+ * profile counts the operations that the network has. */
+#include "check.h"
+
+#include <math.h>
+
+typedef struct rows {
+    int count;
+    double gflops, seconds, pointwise_backward;
+    bool rest;
+} rows;
+
+static void add_row(void *user, const revbifpn_profile_row *row) {
+    rows *r = user;
+    r->count++;
+    r->seconds += row->seconds;
+    r->gflops += row->gflops;
+    if (!strcmp(row->name, "pointwise backward")) r->pointwise_backward = row->gflops;
+    if (!strcmp(row->name, "rest")) r->rest = true;
+}
+
+static revbifpn_bench_result run(int training, rows *r, revbifpn_cost *cost) {
+    revbifpn *ctx;
+    revbifpn_bench_options o = revbifpn_default_bench();
+    revbifpn_bench_result result;
+    assert_int_equal(revbifpn_open(&ctx, NULL), REVBIFPN_OK);
+    assert_int_equal(revbifpn_config(ctx, "s0", &o.model), REVBIFPN_OK);
+    o.model.classes = 10;
+    o.width = 96;
+    o.height = 64;
+    o.batch = 3;
+    o.steps = 2;
+    o.training = training;
+    o.profile = add_row;
+    o.user = r;
+    assert_int_equal(revbifpn_inspect(ctx, &o.model, o.width, o.height, NULL, NULL, cost), REVBIFPN_OK);
+    if (revbifpn_bench(ctx, &o, &result)) fail_msg("%s", revbifpn_message(ctx));
+    revbifpn_close(&ctx);
+    return result;
+}
+
+/* In inference the counted operations are two a multiply-accumulate, but for squeeze-excite's tiny products
+ * (3 %). */
+static void inference_counts_the_networks_operations(void **state) {
+    (void)state;
+    rows r = {0};
+    revbifpn_cost cost;
+    revbifpn_bench_result result = run(0, &r, &cost);
+    double expected = 2e-9 * (double)cost.macs * 3 * 2; /* three pictures, two steps */
+    assert_true(r.gflops <= expected * 1.0001 && r.gflops >= expected * 0.97);
+    assert_true(r.rest && r.count > 5 && r.pointwise_backward == 0);
+    assert_int_equal(result.allocations_after_first_step, 0);
+}
+
+/* A reversible training step: forward, forward again, and two gradients, four times the forward; neck and
+ * head are formed once more, by level, to find the maps that their backward starts from: here a quarter of
+ * the forward on top. */
+static void training_counts_recomputation_and_both_gradients(void **state) {
+    (void)state;
+    rows r = {0}, infer = {0};
+    revbifpn_cost cost;
+    run(0, &infer, &cost);
+    revbifpn_bench_result result = run(1, &r, &cost);
+    assert_true(r.gflops > 4 * infer.gflops && r.gflops < 4.4 * infer.gflops);
+    assert_true(r.pointwise_backward > 0 && r.seconds > 0);
+    assert_true(result.arena_planned_bytes == result.arena_high_bytes);
+    assert_int_equal(result.allocations_after_first_step, 0);
+    assert_true(result.images_per_second_best >= result.images_per_second_median);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(inference_counts_the_networks_operations),
+        cmocka_unit_test(training_counts_recomputation_and_both_gradients),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
+}
