@@ -2,10 +2,8 @@
 #include "base/threads.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -137,37 +135,4 @@ void rb_pool_close(rb_pool **handle) {
     rb_free(pool->workers);
     rb_free(pool);
     *handle = NULL;
-}
-
-static bool read_two(const char *path, char first[32], long long *second) {
-    FILE *f = fopen(path, "re");
-    if (!f) return false;
-    int got = second ? fscanf(f, "%31s %lld", first, second) : fscanf(f, "%31s", first);
-    fclose(f);
-    return got == (second ? 2 : 1);
-}
-
-/* Processors granted by the cgroup's quota, or a large number without one. */
-static int quota_processors(void) {
-    char word[32];
-    long long period = 0, quota = 0;
-    if (read_two("/sys/fs/cgroup/cpu.max", word, &period)) {
-        if (sscanf(word, "%lld", &quota) != 1) return 1 << 20; /* "max" */
-    } else if (read_two("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", word, NULL) &&
-               sscanf(word, "%lld", &quota) == 1) {
-        if (!read_two("/sys/fs/cgroup/cpu/cpu.cfs_period_us", word, NULL) ||
-            sscanf(word, "%lld", &period) != 1)
-            return 1 << 20;
-    }
-    if (quota <= 0 || period <= 0) return 1 << 20;
-    return (int)((quota + period - 1) / period);
-}
-
-int rb_usable_processors(void) {
-    cpu_set_t set;
-    int count = 1;
-    if (!sched_getaffinity(0, sizeof set, &set)) count = CPU_COUNT(&set);
-    int quota = quota_processors();
-    if (quota < count) count = quota;
-    return count < 1 ? 1 : count;
 }
