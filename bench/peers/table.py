@@ -14,7 +14,7 @@ for row in race["rows"]:
     ours = next(r["median"] for r in race["rows"] if r["work"] == row["work"] and r["side"] == "ours reversible")
     model, side, batch = row["work"].split(":")
     speeds = row["images_per_second"]
-    lines.append(f"| {model.upper()} {side} b{batch} | {row['side']} | {row['median']:.1f} ({min(speeds):.1f} … {max(speeds):.1f}) "
+    lines.append(f"| {model.upper()} {side} b{batch} | {row['side']} | {row['median']:.3g} ({min(speeds):.3g} … {max(speeds):.3g}) "
                  f"| {row['median'] / ours:.2f} × | {row['peak_rss_bytes'] / 2**20:.0f} MiB |")
 table = "\n".join(lines)
 if "--readme" not in sys.argv:
