@@ -15,17 +15,9 @@ static rb_source map_source(const rb_model *m, int i, float *const out[]) {
     return (rb_source){.shape = shape, .ld = shape.c, .load = RB_LOAD_MAP, .data = out[i]};
 }
 
-static rb_source stream_source(const rb_model *m, const rb_pass *pass, int i) {
-    return (rb_source){.shape = m->streams.shape[i],
-                       .ld = m->streams.shape[i].c,
-                       .load = RB_LOAD_FIXED,
-                       .data = m->streams.x[i],
-                       .step = 1.0f / (float)(1u << pass->k)};
-}
-
 /* Level i's map: the neck of its stream, plus the head's transform of the finer map. */
 static void form_map(rb_model *m, rb_pass *pass, int i, bool fresh, float *const out[]) {
-    rb_source src = stream_source(m, pass, i);
+    rb_source src = rb_model_stream(m, pass, i);
     if (m->config.neck)
         rb_mbconv_map(m->neck[i], pass, &src, fresh, false, out[i]);
     else
@@ -168,7 +160,7 @@ static void final_backward(rb_model *m, rb_pass *pass, float *const out[], float
 /* Gradient d_out of a level's map into that of its stream. They may share their place: by the time the neck's
  * last kernel writes the one, the other has been read. */
 static void map_backward(rb_model *m, rb_pass *pass, int i, const float *d_out) {
-    rb_source src = stream_source(m, pass, i);
+    rb_source src = rb_model_stream(m, pass, i);
     rb_sink sink = {.d = m->streams.d[i], .ld = src.ld};
     if (m->config.neck)
         rb_mbconv_map_backward(m->neck[i], pass, &src, d_out, &sink);

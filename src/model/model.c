@@ -98,7 +98,7 @@ revbifpn_status rb_model_backward(rb_model *m, rb_pass *pass) {
     return finish_backward(m, pass);
 }
 
-static rb_source stream_source(const rb_model *m, const rb_pass *pass, int i) {
+rb_source rb_model_stream(const rb_model *m, const rb_pass *pass, int i) {
     return (rb_source){.shape = m->streams.shape[i],
                        .ld = m->streams.shape[i].c,
                        .load = RB_LOAD_FIXED,
@@ -108,7 +108,7 @@ static rb_source stream_source(const rb_model *m, const rb_pass *pass, int i) {
 
 void rb_model_maps(rb_model *m, rb_pass *pass, float *const maps[]) {
     for (int i = 0; i < m->streams.count; i++) {
-        rb_source src = stream_source(m, pass, i);
+        rb_source src = rb_model_stream(m, pass, i);
         if (m->config.neck)
             rb_mbconv_map(m->neck[i], pass, &src, true, false, maps[i]);
         else
@@ -119,7 +119,7 @@ void rb_model_maps(rb_model *m, rb_pass *pass, float *const maps[]) {
 revbifpn_status rb_model_backward_maps(rb_model *m, rb_pass *pass, float *const d_maps[]) {
     place_gradients(m, pass);
     for (int i = 0; i < m->streams.count; i++) {
-        rb_source src = stream_source(m, pass, i);
+        rb_source src = rb_model_stream(m, pass, i);
         rb_sink sink = {.d = m->streams.d[i], .ld = src.ld};
         if (m->config.neck)
             rb_mbconv_map_backward(m->neck[i], pass, &src, d_maps[i], &sink);

@@ -76,6 +76,9 @@ revbifpn_status rb_model_inverse(rb_model *model, rb_pass *pass, float *floats) 
  * stack and neck as the published code does. */
 void rb_model_move_statistics(rb_model *model, rb_exec *exec, bool published);
 
+/* Stream i of the pyramid as a kernel reads it. */
+rb_source rb_model_stream(const rb_model *model, const rb_pass *pass, int i);
+
 /* head.c: the head's part of the above. The backward pass places the gradients of the streams on scratch. */
 void rb_head_forward(rb_model *model, rb_pass *pass);
 void rb_head_backward(rb_model *model, rb_pass *pass);
