@@ -1,11 +1,8 @@
 /* revbifpn predict: the most probable classes of pictures. A picture that cannot be read costs one line on
  * stderr; the others go on. */
-#define _DEFAULT_SOURCE
 #include <errno.h>
-#include <fts.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 
 #include "print.h"
@@ -56,30 +53,16 @@ static void predict_one(predictor *p, const char *path) {
     fflush(stdout);
 }
 
-static bool is_picture_name(const char *name) {
-    static const char *const endings[] = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"};
-    const char *dot = strrchr(name, '.');
-    for (size_t i = 0; dot && i < sizeof endings / sizeof *endings; i++)
-        if (!strcasecmp(dot, endings[i])) return name[0] != '.';
-    return false;
+static int visit(void *user, const char *path) {
+    predictor *p = user;
+    predict_one(p, path);
+    return p->fatal != REVBIFPN_OK;
 }
 
-static int by_name(const FTSENT **a, const FTSENT **b) { return strcmp((*a)->fts_name, (*b)->fts_name); }
-
-static int predict_folder(predictor *p, char *path) {
-    char *const roots[] = {path, NULL};
-    FTS *tree = fts_open(roots, FTS_LOGICAL | FTS_NOCHDIR, by_name);
-    if (!tree) return cli_report(p->args, NULL, REVBIFPN_OUT_OF_MEMORY);
-    for (FTSENT *entry; p->fatal == REVBIFPN_OK && (entry = fts_read(tree));) {
-        if (entry->fts_info == FTS_F && is_picture_name(entry->fts_name)) {
-            predict_one(p, entry->fts_path);
-        } else if (entry->fts_info == FTS_DNR || entry->fts_info == FTS_ERR || entry->fts_info == FTS_NS) {
-            fprintf(stderr, "revbifpn predict: %s: %s\n", entry->fts_path, strerror(entry->fts_errno));
-            p->failed++;
-        }
-    }
-    fts_close(tree);
-    if (p->seen || p->failed) return CLI_OK;
+static int predict_folder(predictor *p, const char *path) {
+    revbifpn_status status = revbifpn_find_pictures(p->ctx, path, visit, p);
+    if (status != REVBIFPN_OK) return cli_report(p->args, p->ctx, status);
+    if (p->seen) return CLI_OK;
     fprintf(stderr, "revbifpn predict: %s: no picture in this folder (jpg, png, webp, gif, bmp)\n", path);
     return CLI_FAILED;
 }
@@ -92,15 +75,10 @@ static int predict_source(predictor *p) {
         fprintf(stderr, "revbifpn predict: %s: %s\n", source, strerror(errno));
         return CLI_FAILED;
     }
-    if (S_ISDIR(info.st_mode)) {
-        char *copy = strdup(source); /* fts wants it writable */
-        size_t length = copy ? strlen(copy) : 0;
-        while (length > 1 && copy[length - 1] == '/') copy[--length] = 0;
-        code = copy ? predict_folder(p, copy) : cli_report(p->args, NULL, REVBIFPN_OUT_OF_MEMORY);
-        free(copy);
-    } else {
+    if (S_ISDIR(info.st_mode))
+        code = predict_folder(p, source);
+    else
         predict_one(p, source);
-    }
     return code ? code : p->failed ? CLI_FAILED : CLI_OK;
 }
 

@@ -202,6 +202,11 @@ REVBIFPN_API revbifpn_status revbifpn_image_read(revbifpn *ctx, const char *path
 REVBIFPN_API revbifpn_status revbifpn_image_write_png(revbifpn *ctx, const char *path,
                                                       const revbifpn_image *image) REVBIFPN_CHECKED;
 REVBIFPN_API void revbifpn_image_free(revbifpn_image *image);
+/* Calls `visit` for each picture below a folder (.jpg .jpeg .png .webp .gif .bmp, hidden names left out), in
+ * natural order of path, until it returns other than 0. */
+REVBIFPN_API revbifpn_status revbifpn_find_pictures(revbifpn *ctx, const char *folder,
+                                                    int (*visit)(void *user, const char *path),
+                                                    void *user) REVBIFPN_CHECKED;
 
 /* Renders a small picture set with classes of shapes: FOLDER/{train,val}/CLASS/NAME.jpg. The same options
  * give the same bytes. Refuses a folder with other content. */

@@ -1,5 +1,6 @@
 /* Pictures and the synthetic set. */
 #include "api/context.h"
+#include "data/dataset.h"
 #include "data/synth.h"
 #include "image/image.h"
 
@@ -21,6 +22,16 @@ revbifpn_status revbifpn_image_write_png(revbifpn *ctx, const char *path, const 
 void revbifpn_image_free(revbifpn_image *image) {
     rb_free(image->pixels);
     *image = (revbifpn_image){0};
+}
+
+revbifpn_status revbifpn_find_pictures(revbifpn *ctx, const char *folder,
+                                       int (*visit)(void *user, const char *path), void *user) {
+    rb_split found;
+    revbifpn_status status = rb_split_find(&found, folder, &ctx->error);
+    if (status != REVBIFPN_OK) return status;
+    for (int i = 0; i < found.count && !visit(user, found.samples[i].path); i++) continue;
+    rb_split_close(&found);
+    return REVBIFPN_OK;
 }
 
 revbifpn_synth_options revbifpn_default_synth(void) {

@@ -45,9 +45,10 @@ void rb_names_free(rb_names *names) {
 }
 
 char *rb_path_join(const char *a, const char *b) {
-    size_t size = strlen(a) + strlen(b) + 2;
+    size_t length = strlen(a), size = length + strlen(b) + 2;
+    const char *between = length && a[length - 1] == '/' ? "" : "/";
     char *path = rb_alloc(size);
-    if (path) snprintf(path, size, "%s/%s", a, b);
+    if (path) snprintf(path, size, "%s%s%s", a, between, b);
     return path;
 }
 

@@ -32,8 +32,8 @@ static float *push_map(rb_model *m, rb_pass *pass, int i) {
 }
 
 /* Maps out[1 … streams − 1] on scratch, each above the finer one; below[i] marks the scratch before out[i].
- * The finest map, larger than all others together, is there only until the next has been formed from it. In
- * stored mode all maps are kept, and found again by the backward pass. */
+ * The finest map, as a rule larger than all others together, is there only until the next has been formed
+ * from it. In stored mode all maps are kept, and found again by the backward pass. */
 static void form_maps(rb_model *m, rb_pass *pass, bool fresh, float *out[], size_t below[]) {
     rb_exec *x = pass->exec;
     bool stored = pass->stored && pass->training;

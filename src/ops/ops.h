@@ -220,9 +220,8 @@ void rb_stem_forward(rb_exec *x, const rb_stem *s, rb_watch *watch);
 /* The picture back from the state: floats n,h,w,c of the grid's values (first copy of each channel). */
 void rb_stem_inverse(rb_exec *x, rb_shape image, int repeated, int k, const int32_t *state, float *floats);
 
-/* dst (dense) = slice of src, and back. Sizes in 4-byte elements. */
+/* dst (dense) = slice of src, of 4-byte elements. */
 void rb_slice_pack(rb_exec *x, rb_shape shape, const void *src, int ld, void *dst);
-void rb_slice_add(rb_exec *x, rb_shape shape, const float *src, float *dst, int ld); /* dst += src */
 void rb_state_to_map(rb_exec *x, rb_shape shape, const int32_t *state, int k, float *dst);
 void rb_zero(rb_exec *x, void *data, size_t bytes);
 

@@ -94,22 +94,6 @@ void rb_slice_pack(rb_exec *x, rb_shape shape, const void *src, int ld, void *ds
     if (!x->dry) rb_pool_run(x->pool, shape.n * shape.h, pack_task, &j);
 }
 
-static void add_task(void *arg, int row, int thread) {
-    (void)thread;
-    const slice_job *j = arg;
-    size_t c = (size_t)j->shape.c, w = (size_t)j->shape.w, first = (size_t)row * w;
-    for (size_t x = first; x < first + w; x++) {
-        const float *src = (const float *)j->src + x * c;
-        float *dst = (float *)j->dst + x * (size_t)j->ld;
-        for (size_t i = 0; i < c; i++) dst[i] += src[i];
-    }
-}
-
-void rb_slice_add(rb_exec *x, rb_shape shape, const float *src, float *dst, int ld) {
-    slice_job j = {.shape = shape, .src = src, .dst = dst, .ld = ld};
-    if (!x->dry) rb_pool_run(x->pool, shape.n * shape.h, add_task, &j);
-}
-
 static void to_map_task(void *arg, int row, int thread) {
     (void)thread;
     const slice_job *j = arg;
