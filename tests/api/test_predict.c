@@ -1,5 +1,5 @@
-/* Models through the public header: a picture in memory and the same in a file give the same predictions, also after
- * saving and loading; pictures of a folder come in natural order. */
+/* Models through the public header: a picture in memory and the same in a file give the same predictions,
+ * also after saving and loading; pictures of a folder come in natural order. */
 #include "check.h"
 
 #include <math.h>
