@@ -6,12 +6,7 @@
 #include "ops/resample/bilinear.h"
 #include "ops/simd/tile.h"
 
-enum {
-    PARTS = 16,   /* tasks, about; at their common border target rows are read twice */
-    AHEAD = 2048, /* elements: a group of targets is read vector by vector, so the processor does not see a
-                     line */
-    LINE = 16
-};
+enum { PARTS = 16 }; /* tasks, about; at their common border target rows are read twice */
 
 typedef struct plan {
     size_t stride; /* floats of a pixel: the channels, filled up to whole vectors */
@@ -76,7 +71,7 @@ RB_TARGET static void add_row(const job *j, const float *d, low_rows to, float *
         while (past < w * j->factor && (size_t)j->taps[past].low == x) past++;
         const float *at = d + from * j->ld;
         const rb_bilinear_tap *taps = j->taps + from;
-        for (size_t i = 0; i < (past - from) * j->ld; i += LINE) __builtin_prefetch(at + AHEAD + i);
+        fetch(at, FETCH_READ, (past - from) * j->ld);
         for (size_t c = 0; c < whole; c += VL)
             add_column(at + c, j->ld, taps, past - from, x + 1 == w, carry + c, to.above + c, to.below + c,
                        to.part, VL);

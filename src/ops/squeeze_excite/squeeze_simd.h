@@ -40,6 +40,7 @@ RB_INLINE void pool_vectors(const float *z, size_t ld, size_t rows, size_t count
         RB_UNROLL
         for (size_t i = 0; i < CHAINS; i++) {
             if (r + i == rows) break;
+            fetch(z + (r + i) * ld, FETCH_READ, count * VL);
             RB_UNROLL
             for (size_t v = 0; v < count; v++) {
                 vf value = vf_load_n(z + (r + i) * ld + v * VL, v + 1 < count ? VL : n);

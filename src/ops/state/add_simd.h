@@ -18,8 +18,8 @@ RB_INLINE add_seen add_nothing_seen(void) { return (add_seen){vi_zero(), vi_zero
 enum { ADD_LIMIT = (127 + 30) << 23 };
 
 /* Between the slices of a state's pixels lie gaps, which no processor's own prefetching expects: ask for the
- * lines of the pixel this many elements on. */
-enum { ADD_AHEAD = 1024, LINE = 16 };
+ * pixel this many elements on. */
+enum { ADD_AHEAD = 1024 };
 
 /* Whether an addend or a result reached the limit, or was not finite. */
 RB_INLINE bool add_flagged(const add_seen *seen) {
@@ -44,11 +44,10 @@ RB_INLINE vf add_addend(const float *scale, const float *shift, vf z) {
 /* Adds to `rows` pixels of cn channels: scale and shift are add_affine's, at the first of them. */
 RB_INLINE void add_rows(const float *z, size_t ldz, int32_t *state, size_t ld, size_t rows, size_t cn,
                         const float *scale, const float *shift, add_seen *seen) {
-    size_t whole = cn / VL * VL, rest = cn - whole;
-    size_t ahead = ceil_div(ADD_AHEAD, ld) * ld;
+    size_t whole = cn / VL * VL, rest = cn - whole, ahead = fetch_distance(ADD_AHEAD, ld);
     add_seen s = *seen;
     for (size_t r = 0; r < rows; r++, z += ldz, state += ld) {
-        for (size_t c = 0; c < cn; c += LINE) __builtin_prefetch(state + ahead + c, 1);
+        fetch((const float *)(const void *)state, ahead, cn);
         for (size_t c = 0; c < whole; c += VL) {
             vf addend = add_addend(scale + c, shift + c, vf_load(z + c));
             vi_state_add(state + c, addend, ADD_LIMIT, &s.largest, &s.size, VL);
