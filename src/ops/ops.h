@@ -190,8 +190,9 @@ void rb_squeeze_backward(rb_exec *x, const rb_squeeze *s, size_t pixels, const f
 
 /* ---- the residual state ---- */
 
-/* state += sign · rint(sample[n]·(scale·up(z) + shift)·2^k), up = bilinear by `factor` (half-pixel centres).
- * z is n,h,w,c at low resolution; state is n,h·factor,w·factor,c with ld. `watch` may be NULL (undoing). */
+/* state += rint(up(scale'·z + shift')), up = bilinear by `factor` (half-pixel centres); scale', shift' are
+ * the affine times sign·sample[n]·2^k. Every level forms the same fused multiply-adds (state_ref.c). z is
+ * n,h,w,c at low resolution; state is n,h·factor,w·factor,c with ld. `watch` may be NULL (undoing). */
 typedef struct rb_state_add {
     rb_shape shape;
     const float *z;
