@@ -73,8 +73,7 @@ static size_t share(const peak *p, int task) {
 static void fill_task(void *arg, int task, int thread) {
     (void)thread;
     peak *p = arg;
-    for (size_t i = share(p, task); i < share(p, task + 1); i++)
-        p->a[i] = p->b[i] = p->c[i] = (float)(i % 7);
+    for (size_t i = share(p, task); i < share(p, task + 1); i++) p->a[i] = p->b[i] = p->c[i] = (float)(i % 7);
 }
 
 static void read_task(void *arg, int task, int thread) {

@@ -8,8 +8,9 @@
 
 /* Rates of all threads of a pool together, each the best of several short rounds. */
 typedef struct rb_peak {
-    double flops; /* operations a second: float32 multiply-adds of independent chains in registers, two each */
-    double read;  /* bytes a second: summing an array larger than the caches */
+    double
+        flops;   /* operations a second: float32 multiply-adds of independent chains in registers, two each */
+    double read; /* bytes a second: summing an array larger than the caches */
     double triad; /* bytes a second: a = b + s·c on such arrays, 12 bytes an element (not the write's read) */
 } rb_peak;
 
