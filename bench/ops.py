@@ -72,6 +72,7 @@ def processor():
 
 
 def measure():
+    os.makedirs(os.path.dirname(a.out) or ".", exist_ok=True)
     home = install()
     race = compile_race(home)
     with open(f"{a.build}/CMakeCache.txt") as f:
@@ -83,9 +84,8 @@ def measure():
         head, lines = run(race, home, work)
         found.update(head)
         found["works"].append({"work": work, "calls": lines})
-    os.makedirs(os.path.dirname(a.out) or ".", exist_ok=True)
-    with open(a.out, "w") as f:
-        json.dump(found, f, indent=0)
+        with open(a.out, "w") as f: # after each network: a run that is stopped leaves what it has
+            json.dump(found, f, indent=0)
 
 
 def of(call, *sides):
