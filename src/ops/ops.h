@@ -108,6 +108,25 @@ static inline void rb_watch_merge(rb_watch *all, const rb_watch *part) {
 
 /* ---- executor ---- */
 
+/* What a kernel runs for: a part of the network, of the step. `op` is the index in rev_stack of residual
+ * blocks and silos, `stream` the level of residual blocks, neck and head; 0 where there is none. */
+typedef enum rb_part {
+    RB_PART_STEM,
+    RB_PART_RESIDUAL,
+    RB_PART_SILO,
+    RB_PART_NECK,
+    RB_PART_HEAD,
+    RB_PART_FINAL_CONV,
+    RB_PART_LINEAR,
+    RB_PART_LOSS,
+    RB_PART_OPTIMIZER
+} rb_part;
+typedef struct rb_operation {
+    rb_part part;
+    int op, stream;
+    bool backward; /* the backward pass, with what is formed again for it */
+} rb_operation;
+
 struct rb_ops;
 struct rb_profile;
 typedef struct rb_exec {
@@ -118,6 +137,9 @@ typedef struct rb_exec {
     bool dry;
     struct rb_profile *profile; /* gathers times when set (ops/profile.h) */
 } rb_exec;
+
+/* What runs from here on belongs to `operation`. Only a profile wants to know. */
+void rb_exec_enter(rb_exec *x, rb_operation operation);
 
 /* Fills a table with the best kernels up to `level`, which must not exceed what the processor has. */
 void rb_ops_fill(struct rb_ops *ops, rb_cpu_level level);

@@ -61,6 +61,25 @@ RB_INLINE vf vf_from_int_n(const int32_t *p, size_t n) {
                                       : _mm256_maskload_epi32(p, lanes(n)));
 }
 
+RB_INLINE void vf_transpose(const float *from, size_t ld, float *to, size_t stride) {
+    __m256 a[VL], b[VL];
+    for (size_t i = 0; i < VL; i++) a[i] = _mm256_loadu_ps(from + i * ld);
+    for (size_t i = 0; i < VL; i += 2) {
+        b[i] = _mm256_unpacklo_ps(a[i], a[i + 1]);
+        b[i + 1] = _mm256_unpackhi_ps(a[i], a[i + 1]);
+    }
+    for (size_t i = 0; i < VL; i += 4) {
+        a[i] = _mm256_shuffle_ps(b[i], b[i + 2], 0x44);
+        a[i + 1] = _mm256_shuffle_ps(b[i], b[i + 2], 0xee);
+        a[i + 2] = _mm256_shuffle_ps(b[i + 1], b[i + 3], 0x44);
+        a[i + 3] = _mm256_shuffle_ps(b[i + 1], b[i + 3], 0xee);
+    }
+    for (size_t k = 0; k < 4; k++) {
+        _mm256_storeu_ps(to + k * stride, _mm256_permute2f128_ps(a[k], a[k + 4], 0x20));
+        _mm256_storeu_ps(to + (k + 4) * stride, _mm256_permute2f128_ps(a[k], a[k + 4], 0x31));
+    }
+}
+
 RB_INLINE void vi_state_add(int32_t *state, vf addend, uint32_t limit, vi *largest, vi *size, size_t n) {
     vi bits = _mm256_and_si256(_mm256_castps_si256(addend), _mm256_set1_epi32(0x7fffffff));
     vi fits = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)limit), bits);
