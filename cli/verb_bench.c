@@ -92,6 +92,7 @@ int verb_bench(const cli_args *args) {
         options.training = !strcmp(cli_text(args, "mode"), "train");
         options.activations =
             strcmp(cli_text(args, "activations"), "stored") ? REVBIFPN_REVERSIBLE : REVBIFPN_STORED;
+        options.precision = strcmp(cli_text(args, "precision"), "bf16") ? REVBIFPN_FLOAT32 : REVBIFPN_BF16;
         if (cli_given(args, "profile")) options.profile = cli_profile_add;
         options.user = &profile;
         status = revbifpn_bench(ctx, &options, &result);

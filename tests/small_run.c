@@ -18,6 +18,7 @@ void small_run_open(small_run *r, const small_run_options *o) {
     CHECK_OK(rb_pool_open(&r->pool, o->threads, &r->err), &r->err);
     rb_ops_fill(&r->ops, o->level);
     CHECK_OK(rb_model_create(&r->model, &o->config, &r->err), &r->err);
+    rb_model_set_precision(&r->model, o->precision);
     CHECK_OK(rb_params_allocate(&r->model.params, true, &r->err), &r->err);
     rb_params_init(&r->model.params, 5, r->pool);
     r->bytes = rb_model_measure(&r->model, &r->ops, r->pool, r->image, true, o->stored);

@@ -24,6 +24,7 @@ typedef struct small_run_options {
     revbifpn_model_config config;
     int batch, side, threads;
     bool stored;
+    revbifpn_precision precision;
     rb_cpu_level level;
 } small_run_options;
 

@@ -38,6 +38,7 @@ static revbifpn_status open_bench(bench *b) {
     b->image = (rb_shape){o->batch, o->height, o->width, o->model.input_channels};
     TRY(rb_model_check_input(&o->model, b->image, o->training, err));
     TRY(rb_model_create(&b->network, &o->model, err));
+    rb_model_set_precision(&b->network, o->precision);
     TRY(rb_params_allocate(&b->network.params, o->training, err));
     rb_params_init(&b->network.params, 0, b->ctx->pool);
     bool stored = o->activations == REVBIFPN_STORED;

@@ -45,6 +45,10 @@ revbifpn_status rb_model_create(rb_model *model, const revbifpn_model_config *co
                                 rb_error *err) RB_CHECKED;
 void rb_model_close(rb_model *model);
 
+/* Arithmetic of the blocks' products from now on: bf16 factors with float32 sums, or float32. Everything else
+ * (weights, state, norms, depthwise convolutions, classifier) stays as it is. */
+void rb_model_set_precision(rb_model *model, revbifpn_precision precision);
+
 /* Pixels per side that one pixel of the coarsest stream covers: 4·2^(streams−1). */
 int rb_model_stride(const revbifpn_model_config *config);
 /* Refuses sizes that are not multiples of the stride, and training batches whose coarsest map has one value a

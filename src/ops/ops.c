@@ -21,6 +21,10 @@ void rb_ops_init_ref(rb_ops *ops) {
         .pointwise_forward = rb_pointwise_forward_ref,
         .pointwise_backward_scratch = rb_pointwise_backward_scratch_ref,
         .pointwise_backward = rb_pointwise_backward_ref,
+        .pointwise_forward_scratch_bf16 = no_scratch_pointwise,
+        .pointwise_forward_bf16 = rb_pointwise_forward_ref,
+        .pointwise_backward_scratch_bf16 = rb_pointwise_backward_scratch_ref,
+        .pointwise_backward_bf16 = rb_pointwise_backward_ref,
         .depthwise_forward_scratch = no_scratch_depthwise,
         .depthwise_forward = rb_depthwise_forward_ref,
         .depthwise_backward_scratch = no_scratch_depthwise,
@@ -78,19 +82,27 @@ rb_shape rb_depthwise_shape(const rb_depthwise *p) {
 
 void rb_pointwise_forward(rb_exec *x, const rb_pointwise *p, float *dst, rb_moments moments) {
     size_t mark = rb_arena_mark(&x->scratch);
-    void *scratch = push(x, x->ops->pointwise_forward_scratch(p, rb_pool_threads(x->pool)));
-    RB_RUN(x, RB_PROFILE_POINTWISE_FORWARD, pointwise_flops(p), map_bytes(p->src.shape) + pointwise_out(p),
-           x->ops->pointwise_forward(p, dst, moments, scratch, x->pool));
+    const rb_ops *ops = x->ops;
+    int threads = rb_pool_threads(x->pool);
+    void *scratch = push(x, p->bf16 ? ops->pointwise_forward_scratch_bf16(p, threads)
+                                    : ops->pointwise_forward_scratch(p, threads));
+    RB_RUN(
+        x, RB_PROFILE_POINTWISE_FORWARD, pointwise_flops(p), map_bytes(p->src.shape) + pointwise_out(p),
+        (p->bf16 ? ops->pointwise_forward_bf16 : ops->pointwise_forward)(p, dst, moments, scratch, x->pool));
     rb_arena_release(&x->scratch, mark);
 }
 
 void rb_pointwise_backward(rb_exec *x, const rb_pointwise *p, const rb_gradient *d_dst, float *d_wgt,
                            const rb_sink *sink) {
     size_t mark = rb_arena_mark(&x->scratch);
-    void *scratch = push(x, x->ops->pointwise_backward_scratch(p, rb_pool_threads(x->pool)));
+    const rb_ops *ops = x->ops;
+    int threads = rb_pool_threads(x->pool);
+    void *scratch = push(x, p->bf16 ? ops->pointwise_backward_scratch_bf16(p, threads)
+                                    : ops->pointwise_backward_scratch(p, threads));
     RB_RUN(x, RB_PROFILE_POINTWISE_BACKWARD, gradients_of(d_wgt, sink) * pointwise_flops(p),
            2 * map_bytes(p->src.shape) + 2 * pointwise_out(p),
-           x->ops->pointwise_backward(p, d_dst, d_wgt, sink, scratch, x->pool));
+           (p->bf16 ? ops->pointwise_backward_bf16 : ops->pointwise_backward)(p, d_dst, d_wgt, sink, scratch,
+                                                                              x->pool));
     rb_arena_release(&x->scratch, mark);
 }
 

@@ -151,6 +151,7 @@ typedef struct rb_pointwise {
     rb_source src;
     int oc;
     const float *wgt;
+    bool bf16; /* both factors of every product rounded to bf16 (nearest, ties to even); sums in float32 */
 } rb_pointwise;
 void rb_pointwise_forward(rb_exec *x, const rb_pointwise *p, float *dst, rb_moments moments);
 /* d_wgt += Σ_p d_dst·src (NULL: not asked); d_src into `sink`. With ic = oc a dense sink may be d_dst->z
@@ -288,6 +289,13 @@ typedef struct rb_ops {
     size_t (*pointwise_backward_scratch)(const rb_pointwise *p, int threads);
     void (*pointwise_backward)(const rb_pointwise *p, const rb_gradient *d_dst, float *d_wgt,
                                const rb_sink *sink, void *scratch, rb_pool *pool);
+    /* The same four for p->bf16. */
+    size_t (*pointwise_forward_scratch_bf16)(const rb_pointwise *p, int threads);
+    void (*pointwise_forward_bf16)(const rb_pointwise *p, float *dst, rb_moments moments, void *scratch,
+                                   rb_pool *pool);
+    size_t (*pointwise_backward_scratch_bf16)(const rb_pointwise *p, int threads);
+    void (*pointwise_backward_bf16)(const rb_pointwise *p, const rb_gradient *d_dst, float *d_wgt,
+                                    const rb_sink *sink, void *scratch, rb_pool *pool);
     size_t (*depthwise_forward_scratch)(const rb_depthwise *p, int threads);
     void (*depthwise_forward)(const rb_depthwise *p, float *dst, rb_moments moments, void *scratch,
                               rb_pool *pool);

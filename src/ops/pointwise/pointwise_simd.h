@@ -7,6 +7,7 @@
  * backward product forms d_dst once per sub-tile and uses it for both gradients where the weight gradient is
  * small; else the weight gradient is a pass of its own over groups of output channels. */
 #include "ops/ops_simd.h"
+#include "ops/pointwise/terms.h"
 #include "ops/simd/sums.h"
 
 enum {
@@ -42,7 +43,8 @@ typedef struct plan {
     panels columns;
     size_t groups; /* of panels: where the weights are wide, or chunks alone too few */
     bool wide;
-    size_t terms;           /* of the product, in one tile */
+    size_t k;               /* words of a column of the packed weights */
+    size_t terms;           /* of the product, in one tile: whole words */
     size_t splits, oblocks; /* of the weight gradient; one split adds to it without a partial of its own */
     size_t packed, packed_floats, tiles, moments[3], slots, partials, total;
 } plan;
@@ -51,9 +53,10 @@ static size_t tile_rows(size_t floats, size_t width, size_t least, size_t chunk)
     return size_clamp(floats / width / MR * MR, least, chunk);
 }
 
-/* The packed weights, `k` terms a column: all of them, or a group for each thread. */
-static void plan_weights(plan *x, size_t k, bool wide, int threads) {
-    size_t whole = k * x->columns.vectors * VL;
+/* The packed weights: all of them, or a group for each thread. */
+static void plan_weights(plan *x, size_t terms, bool wide, int threads) {
+    size_t k = words(terms), whole = k * x->columns.vectors * VL;
+    x->k = k;
     x->wide = wide;
     x->groups = size_clamp(SPLITS / x->chunks, 1, x->columns.count);
     if (wide) x->groups = size_clamp(round_up(ceil_div(whole, GROUP), 4), 1, x->columns.count);
@@ -89,8 +92,8 @@ static plan plan_backward(const rb_pointwise *p, int threads) {
     bool large = x.ic * x.oc >= WIDE;
     x.oblocks = size_clamp(ceil_div(x.oc * x.ic, CACHED_WEIGHTS), 1, OBLOCKS);
     x.splits = size_clamp(SPLITS / x.oblocks, 1, x.chunks);
-    x.terms = size_max(size_min(x.oc, TERMS), ceil_div(x.oc, x.oblocks));
-    size_t width = x.icp + round_up(x.terms, VL);
+    x.terms = round_up(size_max(size_min(x.oc, TERMS), ceil_div(x.oc, x.oblocks)), PAIR);
+    size_t width = x.icp + round_up(x.terms, VL) * PAIR; /* d_dst twice: words of channels and of rows */
     x.rows = tile_rows(large ? LARGE_TILE : TILE, width, 4 * MR, x.chunk);
     x.tile_floats = x.rows * width;
     plan_weights(&x, x.oc, large && x.ic != x.oc, threads);
@@ -121,8 +124,8 @@ typedef struct job {
 
 /* ---- the product */
 
-/* rows ≤ MR rows of dst (ld; n columns) = or += a (rows of lda floats, k of them) · panel (k, nv vectors).
- * All MR rows of `a` must be readable. */
+/* rows ≤ MR rows of dst (ld; n columns) = or += a (rows of lda words, k of them) · panel (k, nv vectors of
+ * words). All MR rows of `a` must be readable. */
 RB_INLINE void product_nv(size_t k, const float *a, size_t lda, const float *panel, const size_t nv,
                           float *dst, size_t ld, size_t rows, size_t n, bool accumulate) {
     vf sum[MR][NV];
@@ -139,7 +142,7 @@ RB_INLINE void product_nv(size_t k, const float *a, size_t lda, const float *pan
         for (size_t r = 0; r < MR; r++) {
             vf value = vf_set1(a[r * lda + i]);
             RB_UNROLL
-            for (size_t v = 0; v < nv; v++) sum[r][v] = vf_fma(value, b[v], sum[r][v]);
+            for (size_t v = 0; v < nv; v++) sum[r][v] = vf_product(value, b[v], sum[r][v]);
         }
     }
     RB_UNROLL
@@ -165,11 +168,6 @@ RB_TARGET static __attribute__((noinline)) void product(size_t k, const float *a
     }
 }
 
-/* Terms of a product that are summed in one chain. A chain of k rounds about as √k: the products of wide
- * layers are sums of short chains, which keeps whole-network gradients as near to float64 as those of PyTorch
- * or nearer. */
-enum { CHAIN = 32 };
-
 /* Asks for the lines of MR rows of results, some rows early: a store that misses the caches holds up those
  * behind it. */
 RB_INLINE void fetch_results(const float *dst, size_t ld, size_t n) {
@@ -177,7 +175,7 @@ RB_INLINE void fetch_results(const float *dst, size_t ld, size_t n) {
     for (size_t r = 0; r < MR; r++) fetch(dst, ahead + r * ld, n);
 }
 
-/* The rows of a tile times one panel (k terms): as much of the panel at a time as stays in the first cache.
+/* The rows of a tile times one panel (k words): as much of the panel at a time as stays in the first cache.
  */
 RB_TARGET static void product_panel(const plan *x, size_t panel, size_t k, const float *tile, size_t lda,
                                     const float *packed, float *dst, size_t ld, size_t rows,
@@ -202,7 +200,7 @@ static void pad_rows(float *tile, size_t rows, size_t stride) {
 
 /* ---- forward */
 
-/* A panel of weights oc,ic: [ic][columns], zeros in the columns past the last. Whole blocks of VL × VL are
+/* A panel of weights oc,ic: [words of ic][columns], zeros in the columns past the last. Whole blocks are
  * transposed in registers. */
 RB_TARGET static void pack_forward(const job *j, size_t panel, float *to) {
     const plan *x = &j->x;
@@ -210,30 +208,31 @@ RB_TARGET static void pack_forward(const job *j, size_t panel, float *to) {
     for (size_t c = 0; c < width; c += VL) {
         size_t rows = first + c < x->oc ? size_min(x->oc - first - c, VL) : 0, i = 0;
         const float *wgt = j->p->wgt + (first + c) * x->ic;
-        for (; rows == VL && i + VL <= x->ic; i += VL)
-            vf_transpose(wgt + i, x->ic, to + i * width + c, width);
-        for (; i < x->ic; i++)
-            for (size_t o = 0; o < VL; o++) to[i * width + c + o] = o < rows ? wgt[o * x->ic + i] : 0;
+        for (; rows == VL && i + PAIR * VL <= x->ic; i += PAIR * VL)
+            words_transposed(wgt + i, x->ic, to + i / PAIR * width + c, width);
+        for (; i < x->ic; i += PAIR)
+            for (size_t o = 0; o < VL; o++)
+                to[i / PAIR * width + c + o] = o < rows ? word_at(wgt + o * x->ic + i, x->ic - i) : 0;
     }
 }
 
 /* One panel into its place among all, or the panels of a group into the thread's own. */
 typedef void pack_panel(const job *j, size_t panel, float *to);
-static float *pack_group(const job *j, pack_panel *pack, span s, size_t k, int thread) {
+static float *pack_group(const job *j, pack_panel *pack, span s, int thread) {
     const plan *x = &j->x;
     float *packed = floats_at(j->scratch, x->packed) + (size_t)thread * x->packed_floats;
     size_t v = panel_vector(x->columns, s.first);
-    for (size_t i = s.first; i < s.last; i++) pack(j, i, packed + (panel_vector(x->columns, i) - v) * VL * k);
+    for (size_t i = s.first; i < s.last; i++)
+        pack(j, i, packed + (panel_vector(x->columns, i) - v) * VL * x->k);
     return packed;
 }
-static const float *packed_at(const plan *x, void *scratch, size_t panel, size_t k) {
-    return floats_at(scratch, x->packed) + panel_vector(x->columns, panel) * VL * k;
+static float *packed_at(const plan *x, void *scratch, size_t panel) {
+    return floats_at(scratch, x->packed) + panel_vector(x->columns, panel) * VL * x->k;
 }
 static void pack_forward_task(void *arg, int task, int thread) {
     (void)thread;
     const job *j = arg;
-    size_t v = panel_vector(j->x.columns, (size_t)task);
-    pack_forward(j, (size_t)task, floats_at(j->scratch, j->x.packed) + v * VL * j->x.ic);
+    pack_forward(j, (size_t)task, packed_at(&j->x, j->scratch, (size_t)task));
 }
 
 static float *thread_tile(const job *j, int thread) {
@@ -250,11 +249,12 @@ static void forward_chunk(const job *j, size_t chunk, span s, const float *packe
         const float *panel = packed;
         load_source(&j->p->src, first, rows, 0, x->ic, tile, x->icp, VL);
         pad_rows(tile, rows, x->icp);
+        words_of_channels(tile, rows, x->icp, tile, x->icp);
         for (size_t i = s.first; i < s.last; i++) {
             size_t c = panel_vector(x->columns, i) * VL, width = panel_width(x->columns, i) * VL;
             float *dst = j->dst + first * x->oc + c;
-            product_panel(x, i, x->ic, tile, x->icp, panel, dst, x->oc, rows, false);
-            panel += width * x->ic;
+            product_panel(x, i, x->k, tile, x->icp, panel, dst, x->oc, rows, false);
+            panel += width * x->k;
             if (!j->moments.mean) continue;
             if (first == begin) moments_open(m, chunk, c, size_min(width, x->oc - c), dst);
             moments_run(m, chunk, c, size_min(width, x->oc - c), dst, x->oc, rows);
@@ -266,24 +266,23 @@ static void forward_task(void *arg, int task, int thread) {
     const job *j = arg;
     const plan *x = &j->x;
     span s = group_of(x, (size_t)task % x->groups);
-    forward_chunk(j, (size_t)task / x->groups, s, packed_at(x, j->scratch, s.first, x->ic),
-                  thread_tile(j, thread));
+    forward_chunk(j, (size_t)task / x->groups, s, packed_at(x, j->scratch, s.first), thread_tile(j, thread));
 }
 
 static void forward_wide_task(void *arg, int task, int thread) {
     const job *j = arg;
     span s = group_of(&j->x, (size_t)task);
-    const float *packed = pack_group(j, pack_forward, s, j->x.ic, thread);
+    const float *packed = pack_group(j, pack_forward, s, thread);
     for (size_t chunk = 0; chunk < j->x.chunks; chunk++)
         forward_chunk(j, chunk, s, packed, thread_tile(j, thread));
 }
 
-size_t RB_LEVEL(rb_pointwise_forward_scratch)(const rb_pointwise *p, int threads) {
+size_t RB_KERNEL(rb_pointwise_forward_scratch)(const rb_pointwise *p, int threads) {
     return plan_forward(p, threads).total;
 }
 
-void RB_LEVEL(rb_pointwise_forward)(const rb_pointwise *p, float *dst, rb_moments moments, void *scratch,
-                                    rb_pool *pool) {
+void RB_KERNEL(rb_pointwise_forward)(const rb_pointwise *p, float *dst, rb_moments moments, void *scratch,
+                                     rb_pool *pool) {
     job j = {p, plan_forward(p, rb_pool_threads(pool)), scratch, .dst = dst, .moments = moments};
     const plan *x = &j.x;
     if (x->wide) {
@@ -300,24 +299,24 @@ void RB_LEVEL(rb_pointwise_forward)(const rb_pointwise *p, float *dst, rb_moment
 
 /* ---- backward */
 
-/* A panel of weights oc,ic as they are: [oc][columns]. */
-static void pack_backward(const job *j, size_t panel, float *to) {
+/* A panel of weights oc,ic as they are: [words of oc][columns]. */
+RB_TARGET static void pack_backward(const job *j, size_t panel, float *to) {
     const plan *x = &j->x;
-    size_t v = panel_vector(x->columns, panel), width = panel_width(x->columns, panel) * VL;
-    size_t count = size_min(width, x->ic - v * VL);
-    for (size_t o = 0; o < x->oc; o++, to += width) {
-        memcpy(to, j->p->wgt + o * x->ic + v * VL, count * sizeof *to);
-        memset(to + count, 0, (width - count) * sizeof *to);
+    size_t first = panel_vector(x->columns, panel) * VL, width = panel_width(x->columns, panel) * VL;
+    size_t count = size_min(width, x->ic - first);
+    for (size_t o = 0; o < x->oc; o += PAIR, to += width) {
+        const float *wgt = j->p->wgt + o * x->ic + first;
+        for (size_t c = 0; c < width; c += VL)
+            vf_store(to + c, c < count ? words_of_outputs(wgt + c, x->ic, x->oc - o, count - c) : vf_zero());
     }
 }
 static void pack_backward_task(void *arg, int task, int thread) {
     (void)thread;
     const job *j = arg;
-    size_t v = panel_vector(j->x.columns, (size_t)task);
-    pack_backward(j, (size_t)task, floats_at(j->scratch, j->x.packed) + v * VL * j->x.oc);
+    pack_backward(j, (size_t)task, packed_at(&j->x, j->scratch, (size_t)task));
 }
 
-/* MR rows of the weight gradient, n columns in nv vectors += Σ over the rows of both tiles. */
+/* MR rows of the weight gradient, n columns in nv vectors += Σ over the words of rows of both tiles. */
 RB_INLINE void outer_nv(size_t rows, const float *dz, size_t ldz, const float *src, size_t lds,
                         const size_t nv, float *wgt, size_t ld, size_t outputs, size_t n) {
     vf sum[MR][NV];
@@ -334,7 +333,7 @@ RB_INLINE void outer_nv(size_t rows, const float *dz, size_t ldz, const float *s
         for (size_t r = 0; r < MR; r++) {
             vf value = vf_set1(dz[r]);
             RB_UNROLL
-            for (size_t v = 0; v < nv; v++) sum[r][v] = vf_fma(value, b[v], sum[r][v]);
+            for (size_t v = 0; v < nv; v++) sum[r][v] = vf_product(value, b[v], sum[r][v]);
         }
     }
     RB_UNROLL
@@ -349,35 +348,40 @@ RB_INLINE void outer_nv(size_t rows, const float *dz, size_t ldz, const float *s
     }
 }
 
-/* wgt[o, ic] += Σ dz[·, o]·src[·, ic] for `outputs` output channels; both tiles are padded to vectors. */
-RB_TARGET static void outer_product(const plan *x, size_t rows, const float *dz, size_t ldz, size_t outputs,
-                                    const float *src, float *wgt, size_t ld) {
+/* wgt[o, ic] += Σ dz[·, o]·src[·, ic] for `outputs` output channels. The tiles, padded to vectors, are
+ * floats; they become words of rows here. */
+RB_TARGET static void outer_product(const plan *x, size_t rows, float *dz, size_t ldz, size_t outputs,
+                                    float *src, float *wgt, size_t ld) {
+    words_of_rows(dz, rows, ldz);
+    words_of_rows(src, rows, x->icp);
+    rows = words(rows), ldz *= PAIR;
+    size_t lds = x->icp * PAIR;
     for (size_t i = 0; i < x->columns.count; i++) {
         size_t c = panel_vector(x->columns, i) * VL, nv = panel_width(x->columns, i), n = ld - c;
         for (size_t o = 0; o < outputs; o += MR) {
             float *to = wgt + o * ld + c;
             size_t left = outputs - o;
             switch (nv) {
-            case 1: outer_nv(rows, dz + o, ldz, src + c, x->icp, 1, to, ld, left, n); break;
-            case 2: outer_nv(rows, dz + o, ldz, src + c, x->icp, 2, to, ld, left, n); break;
-            default: outer_nv(rows, dz + o, ldz, src + c, x->icp, 3, to, ld, left, n); break;
+            case 1: outer_nv(rows, dz + o, ldz, src + c, lds, 1, to, ld, left, n); break;
+            case 2: outer_nv(rows, dz + o, ldz, src + c, lds, 2, to, ld, left, n); break;
+            default: outer_nv(rows, dz + o, ldz, src + c, lds, 3, to, ld, left, n); break;
             }
         }
     }
 }
 
-/* The data gradient of a sub-tile in some panels, from the gradients of output channels o0 … o0 + count − 1.
- */
+/* The data gradient of a sub-tile in some panels, from the gradients (words) of output channels o0 … o0 +
+ * count − 1. */
 static void data_product(const job *j, size_t first, size_t rows, span s, const float *packed,
                          const float *tile, size_t ldz, size_t o0, size_t count) {
     const plan *x = &j->x;
     size_t ld = (size_t)j->sink->ld;
     for (size_t i = s.first; i < s.last; i++) {
         size_t width = panel_width(x->columns, i) * VL;
-        product_panel(x, i, count, tile, ldz, packed + o0 * width,
+        product_panel(x, i, words(count), tile, ldz, packed + o0 / PAIR * width,
                       j->sink->d + first * ld + panel_vector(x->columns, i) * VL, ld, rows,
                       j->sink->accumulate || o0);
-        packed += width * x->oc;
+        packed += width * x->k;
     }
 }
 
@@ -401,13 +405,14 @@ static void act_rows(const job *j, size_t first, size_t rows) {
 static void backward_chunk(const job *j, size_t chunk, float *wgt, size_t ldw, float *tile) {
     const plan *x = &j->x;
     size_t begin = chunk * x->chunk, end = size_min(begin + x->chunk, x->pixels);
-    float *src = tile + x->rows * x->ocp;
+    float *src = tile + x->rows * x->ocp, *dz = PAIR > 1 ? src + x->rows * x->icp : tile;
     open_slots(j, chunk);
     for (size_t first = begin; first < end; first += x->rows) {
         size_t rows = size_min(x->rows, end - first);
         load_gradient(j->d_dst, first, rows, 0, x->oc, tile, x->ocp, VL);
         pad_rows(tile, rows, x->ocp);
-        data_product(j, first, rows, (span){0, x->columns.count}, floats_at(j->scratch, x->packed), tile,
+        words_of_channels(tile, round_up(rows, MR), x->ocp, dz, x->ocp);
+        data_product(j, first, rows, (span){0, x->columns.count}, floats_at(j->scratch, x->packed), dz,
                      x->ocp, 0, x->oc);
         act_rows(j, first, rows);
         load_source(&j->p->src, first, rows, 0, x->ic, src, x->icp, VL);
@@ -426,6 +431,7 @@ static void data_chunk(const job *j, size_t chunk, span s, const float *packed, 
             size_t count = size_min(x->terms, x->oc - o), ldz = round_up(count, VL);
             load_gradient(j->d_dst, first, rows, o, count, tile, ldz, VL);
             pad_rows(tile, rows, ldz);
+            words_of_channels(tile, rows, ldz, tile, ldz);
             data_product(j, first, rows, s, packed, tile, ldz, o, count);
         }
         if (x->groups == 1) act_rows(j, first, rows);
@@ -461,14 +467,13 @@ static void data_task(void *arg, int task, int thread) {
     const job *j = arg;
     const plan *x = &j->x;
     span s = group_of(x, (size_t)task % x->groups);
-    data_chunk(j, (size_t)task / x->groups, s, packed_at(x, j->scratch, s.first, x->oc),
-               thread_tile(j, thread));
+    data_chunk(j, (size_t)task / x->groups, s, packed_at(x, j->scratch, s.first), thread_tile(j, thread));
 }
 
 static void data_wide_task(void *arg, int task, int thread) {
     const job *j = arg;
     span s = group_of(&j->x, (size_t)task);
-    const float *packed = pack_group(j, pack_backward, s, j->x.oc, thread);
+    const float *packed = pack_group(j, pack_backward, s, thread);
     for (size_t chunk = 0; chunk < j->x.chunks; chunk++)
         data_chunk(j, chunk, s, packed, thread_tile(j, thread));
 }
@@ -519,7 +524,7 @@ RB_TARGET static void partials_task(void *arg, int task, int thread) {
     }
 }
 
-size_t RB_LEVEL(rb_pointwise_backward_scratch)(const rb_pointwise *p, int threads) {
+size_t RB_KERNEL(rb_pointwise_backward_scratch)(const rb_pointwise *p, int threads) {
     return plan_backward(p, threads).total;
 }
 
@@ -537,8 +542,8 @@ static void backward_apart(job *j, rb_pool *pool) {
     if (j->sink->act.sums && x->groups > 1) rb_pool_run(pool, (int)x->chunks, act_task, j);
 }
 
-void RB_LEVEL(rb_pointwise_backward)(const rb_pointwise *p, const rb_gradient *d_dst, float *d_wgt,
-                                     const rb_sink *sink, void *scratch, rb_pool *pool) {
+void RB_KERNEL(rb_pointwise_backward)(const rb_pointwise *p, const rb_gradient *d_dst, float *d_wgt,
+                                      const rb_sink *sink, void *scratch, rb_pool *pool) {
     job j = {p,           plan_backward(p, rb_pool_threads(pool)), scratch, .d_dst = d_dst, .d_wgt = d_wgt,
              .sink = sink};
     const plan *x = &j.x;

@@ -80,6 +80,15 @@ RB_INLINE void vf_transpose(const float *from, size_t ld, float *to, size_t stri
     }
 }
 
+/* To the nearest bf16 number, ties to even; NaN stays. */
+RB_INLINE vf vf_round_bf16(vf a) {
+    vi bits = _mm256_castps_si256(a),
+       odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    vi up = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+    vf rounded = _mm256_castsi256_ps(_mm256_and_si256(up, _mm256_set1_epi32((int)0xffff0000)));
+    return _mm256_blendv_ps(rounded, a, _mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+}
+
 RB_INLINE void vi_state_add(int32_t *state, vf addend, uint32_t limit, vi *largest, vi *size, size_t n) {
     vi bits = _mm256_and_si256(_mm256_castps_si256(addend), _mm256_set1_epi32(0x7fffffff));
     vi fits = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)limit), bits);

@@ -8,7 +8,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined(RB_BF16_PAIRS) /* a kernel for processors with AVX512-BF16 */
+#define RB_FEATURES target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")
+#else
 #define RB_FEATURES target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
+#endif
 #define RB_TARGET __attribute__((RB_FEATURES))
 #define RB_INLINE static inline __attribute__((always_inline, RB_FEATURES))
 #define RB_WIDE 1 /* 32 registers of 16 floats */
@@ -81,6 +85,24 @@ RB_INLINE void vf_transpose(const float *from, size_t ld, float *to, size_t stri
         _mm512_storeu_ps(to + (k + 12) * stride, _mm512_shuffle_f32x4(high, high2, 0xdd));
     }
 }
+
+#if defined(RB_BF16_PAIRS)
+/* A word is a pair of bf16 numbers in the place of a float. */
+/* Neighbours of 2·VL floats: word i is (a[2i], a[2i + 1]); rounded to nearest even. */
+RB_INLINE vf vf_pair_neighbours(vf low, vf high) {
+    return _mm512_castsi512_ps((__m512i)_mm512_cvtne2ps_pbh(high, low));
+}
+/* Lane by lane: word i is (a[i], b[i]). */
+RB_INLINE vf vf_pair_lanes(vf a, vf b) {
+    __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(a));
+    __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(b));
+    return _mm512_castsi512_ps(_mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+}
+/* c + a₀·b₀ + a₁·b₁, word by word */
+RB_INLINE vf vf_dot(vf a, vf b, vf c) {
+    return _mm512_dpbf16_ps(c, (__m512bh)_mm512_castps_si512(a), (__m512bh)_mm512_castps_si512(b));
+}
+#endif
 
 /* state += rint(addend) where the bits of |addend| are below `limit` and the lane is one of n; elsewhere
  * state stays. `largest` takes the largest |result|, `size` the largest bits of |addend|: NaN and infinity
