@@ -22,6 +22,8 @@ RB_INLINE __m256i lanes(size_t n) {
     return _mm256_loadu_si256((const __m256i *)(const void *)(table + VL - (n < VL ? n : VL)));
 }
 
+RB_INLINE void prefetch(uintptr_t at) { _mm_prefetch((const char *)at, _MM_HINT_T0); }
+
 RB_INLINE vf vf_set1(float x) { return _mm256_set1_ps(x); }
 RB_INLINE vf vf_zero(void) { return _mm256_setzero_ps(); }
 RB_INLINE vf vf_load(const float *p) { return _mm256_loadu_ps(p); }
@@ -57,6 +59,25 @@ RB_INLINE void vf_add_to(double *slot, vf a) {
 RB_INLINE vf vf_from_int_n(const int32_t *p, size_t n) {
     return _mm256_cvtepi32_ps(n >= VL ? _mm256_loadu_si256((const __m256i *)(const void *)p)
                                       : _mm256_maskload_epi32(p, lanes(n)));
+}
+
+RB_INLINE void vf_transpose(const float *from, size_t ld, float *to, size_t stride) {
+    __m256 a[VL], b[VL];
+    for (size_t i = 0; i < VL; i++) a[i] = _mm256_loadu_ps(from + i * ld);
+    for (size_t i = 0; i < VL; i += 2) {
+        b[i] = _mm256_unpacklo_ps(a[i], a[i + 1]);
+        b[i + 1] = _mm256_unpackhi_ps(a[i], a[i + 1]);
+    }
+    for (size_t i = 0; i < VL; i += 4) {
+        a[i] = _mm256_shuffle_ps(b[i], b[i + 2], 0x44);
+        a[i + 1] = _mm256_shuffle_ps(b[i], b[i + 2], 0xee);
+        a[i + 2] = _mm256_shuffle_ps(b[i + 1], b[i + 3], 0x44);
+        a[i + 3] = _mm256_shuffle_ps(b[i + 1], b[i + 3], 0xee);
+    }
+    for (size_t k = 0; k < 4; k++) {
+        _mm256_storeu_ps(to + k * stride, _mm256_permute2f128_ps(a[k], a[k + 4], 0x20));
+        _mm256_storeu_ps(to + (k + 4) * stride, _mm256_permute2f128_ps(a[k], a[k + 4], 0x31));
+    }
 }
 
 RB_INLINE int vi_state_add(int32_t *state, vf addend, int subtract, float limit, vi *largest, size_t n) {

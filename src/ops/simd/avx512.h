@@ -21,6 +21,9 @@ typedef __m512i vi;
 
 RB_INLINE __mmask16 lanes(size_t n) { return (__mmask16)(n >= VL ? 0xffffu : (1u << n) - 1u); }
 
+/* Asks for the cache line of an address, whatever it is. */
+RB_INLINE void prefetch(uintptr_t at) { _mm_prefetch((const char *)at, _MM_HINT_T0); }
+
 RB_INLINE vf vf_set1(float x) { return _mm512_set1_ps(x); }
 RB_INLINE vf vf_zero(void) { return _mm512_setzero_ps(); }
 RB_INLINE vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
@@ -49,6 +52,34 @@ RB_INLINE void vf_add_to(double *slot, vf a) {
 
 RB_INLINE vf vf_from_int_n(const int32_t *p, size_t n) {
     return _mm512_cvtepi32_ps(_mm512_maskz_loadu_epi32(lanes(n), p));
+}
+
+/* to[i][0 … VL) = from[0 … VL)[i], i < VL; rows lie `stride` and `ld` floats apart. */
+RB_INLINE void vf_transpose(const float *from, size_t ld, float *to, size_t stride) {
+    __m512 a[VL], b[VL];
+    for (size_t i = 0; i < VL; i++) a[i] = _mm512_loadu_ps(from + i * ld);
+    for (size_t i = 0; i < VL; i += 2) {
+        b[i] = _mm512_unpacklo_ps(a[i], a[i + 1]);
+        b[i + 1] = _mm512_unpackhi_ps(a[i], a[i + 1]);
+    }
+    for (size_t i = 0; i < VL; i += 4) { /* a[i + k]: column k of each 4×4 block */
+        __m512d x = _mm512_castps_pd(b[i]), y = _mm512_castps_pd(b[i + 2]);
+        __m512d z = _mm512_castps_pd(b[i + 1]), w = _mm512_castps_pd(b[i + 3]);
+        a[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(x, y));
+        a[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(x, y));
+        a[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(z, w));
+        a[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(z, w));
+    }
+    for (size_t k = 0; k < 4; k++) {
+        __m512 low = _mm512_shuffle_f32x4(a[k], a[k + 4], 0x88),
+               high = _mm512_shuffle_f32x4(a[k], a[k + 4], 0xdd);
+        __m512 low2 = _mm512_shuffle_f32x4(a[k + 8], a[k + 12], 0x88),
+               high2 = _mm512_shuffle_f32x4(a[k + 8], a[k + 12], 0xdd);
+        _mm512_storeu_ps(to + k * stride, _mm512_shuffle_f32x4(low, low2, 0x88));
+        _mm512_storeu_ps(to + (k + 8) * stride, _mm512_shuffle_f32x4(low, low2, 0xdd));
+        _mm512_storeu_ps(to + (k + 4) * stride, _mm512_shuffle_f32x4(high, high2, 0x88));
+        _mm512_storeu_ps(to + (k + 12) * stride, _mm512_shuffle_f32x4(high, high2, 0xdd));
+    }
 }
 
 /* state ± rint(addend) where |addend| < limit and the lane is one of n; elsewhere state stays. `largest`
