@@ -26,14 +26,21 @@ static float *push_map(rb_pass *pass, rb_shape shape) {
     return rb_arena_push(arena, rb_elements(shape) * sizeof(float));
 }
 
+/* What follows belongs to that part of level i. */
+static void enter(rb_pass *pass, rb_part part, int i, bool backward) {
+    rb_exec_enter(pass->exec, (rb_operation){.part = part, .stream = i, .backward = backward});
+}
+
 /* Level i's map: the neck of its stream, plus the head's transform of the finer map. */
 static void form_map(rb_model *m, rb_pass *pass, int i, bool fresh) {
     rb_source src = rb_model_stream(m, pass, i);
+    enter(pass, RB_PART_NECK, i, !fresh);
     if (m->config.neck)
         rb_mbconv_map(m->neck[i], pass, &src, fresh, false, m->maps[i]);
     else
         rb_state_to_map(pass->exec, m->streams.shape[i], m->streams.x[i], pass->k, m->maps[i]);
     if (!i) return;
+    enter(pass, RB_PART_HEAD, i - 1, !fresh);
     rb_source finer = map_source(m, i - 1);
     rb_mbconv_map(m->head[i - 1], pass, &finer, fresh, true, m->maps[i]);
 }
@@ -119,8 +126,10 @@ static void form_logits(rb_model *m, rb_pass *pass) {
     size_t mark = rb_arena_mark(&x->scratch);
     rb_moments moments = pass->training ? rb_conv_norm_keep(&m->final, pass, shape) : (rb_moments){0};
     rb_pointwise conv = final_conv(m);
+    enter(pass, RB_PART_FINAL_CONV, 0, false);
     rb_pointwise_forward(x, &conv, m->final_z, moments);
     rb_squeeze_pool(x, shape, m->final_z, rb_conv_norm_affine(&m->final, pass), m->pooled);
+    enter(pass, RB_PART_LINEAR, 0, false);
     rb_linear linear = linear_of(m, pass, dropout(m, pass));
     rb_linear_forward(x, &linear, m->logits);
     rb_arena_release(&x->scratch, mark);
@@ -142,6 +151,7 @@ void rb_head_forward(rb_model *m, rb_pass *pass) {
 static const float *linear_backward(rb_model *m, rb_pass *pass, size_t pixels) {
     rb_exec *x = pass->exec;
     size_t count = (size_t)m->image.n * (size_t)m->config.fc_features;
+    enter(pass, RB_PART_LINEAR, 0, true);
     float *d_pooled = rb_arena_push(&x->scratch, count * sizeof(float));
     const float *factor = dropout(m, pass);
     rb_linear linear = linear_of(m, pass, factor);
@@ -159,6 +169,7 @@ static void final_backward(rb_model *m, rb_pass *pass, float *d_out) {
     const float *pool = linear_backward(m, pass, (size_t)shape.h * (size_t)shape.w);
     rb_pointwise conv = final_conv(m);
     const float *z = m->final_z;
+    enter(pass, RB_PART_FINAL_CONV, 0, true);
     rb_gradient g = {.shape = shape, .ld = shape.c, .z = z, .act = true, .pool = pool};
     g.affine = rb_conv_norm_affine(&m->final, pass);
     g.mean = rb_conv_norm_mean(&m->final, pass);
@@ -177,6 +188,7 @@ static void final_backward(rb_model *m, rb_pass *pass, float *d_out) {
 static void map_backward(rb_model *m, rb_pass *pass, int i, const float *d_out) {
     rb_source src = rb_model_stream(m, pass, i);
     rb_sink sink = {.d = m->streams.d[i], .ld = src.ld};
+    enter(pass, RB_PART_NECK, i, true);
     if (m->config.neck)
         rb_mbconv_map_backward(m->neck[i], pass, &src, d_out, &sink);
     else if (sink.d != d_out)
@@ -187,6 +199,7 @@ static void map_backward(rb_model *m, rb_pass *pass, int i, const float *d_out) 
 static void transform_backward(rb_model *m, rb_pass *pass, int i) {
     rb_source finer = map_source(m, i - 1);
     rb_sink sink = {.d = m->d_maps[i - 1], .ld = finer.ld};
+    enter(pass, RB_PART_HEAD, i - 1, true);
     rb_mbconv_map_backward(m->head[i - 1], pass, &finer, m->d_maps[i], &sink);
 }
 

@@ -155,8 +155,9 @@ RB_INLINE void product_nv(size_t k, const float *a, size_t lda, const float *pan
     }
 }
 
-RB_TARGET static void product(size_t k, const float *a, size_t lda, const float *panel, size_t nv, float *dst,
-                              size_t ld, size_t rows, size_t n, bool accumulate) {
+RB_TARGET static __attribute__((noinline)) void product(size_t k, const float *a, size_t lda,
+                                                        const float *panel, size_t nv, float *dst, size_t ld,
+                                                        size_t rows, size_t n, bool accumulate) {
     switch (nv) {
     case 1: product_nv(k, a, lda, panel, 1, dst, ld, rows, n, accumulate); break;
     case 2: product_nv(k, a, lda, panel, 2, dst, ld, rows, n, accumulate); break;

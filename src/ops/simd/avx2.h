@@ -80,21 +80,18 @@ RB_INLINE void vf_transpose(const float *from, size_t ld, float *to, size_t stri
     }
 }
 
-RB_INLINE int vi_state_add(int32_t *state, vf addend, int subtract, float limit, vi *largest, size_t n) {
-    vi all = lanes(n);
-    vf size = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), addend);
-    vi fits =
-        _mm256_and_si256(all, _mm256_castps_si256(_mm256_cmp_ps(size, _mm256_set1_ps(limit), _CMP_LT_OQ)));
+RB_INLINE void vi_state_add(int32_t *state, vf addend, uint32_t limit, vi *largest, vi *size, size_t n) {
+    vi bits = _mm256_and_si256(_mm256_castps_si256(addend), _mm256_set1_epi32(0x7fffffff));
+    vi fits = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)limit), bits);
     vi old = n >= VL ? _mm256_loadu_si256((const __m256i *)(const void *)state)
-                     : _mm256_maskload_epi32(state, all);
-    vi add = _mm256_and_si256(_mm256_cvtps_epi32(addend), fits);
-    vi sum = subtract ? _mm256_sub_epi32(old, add) : _mm256_add_epi32(old, add);
+                     : _mm256_maskload_epi32(state, lanes(n));
+    vi sum = _mm256_add_epi32(old, _mm256_and_si256(_mm256_cvtps_epi32(addend), fits));
     if (n >= VL)
         _mm256_storeu_si256((__m256i *)(void *)state, sum);
     else
-        _mm256_maskstore_epi32(state, all, sum);
-    *largest = _mm256_max_epu32(*largest, _mm256_and_si256(_mm256_abs_epi32(sum), fits));
-    return !_mm256_testc_si256(fits, all);
+        _mm256_maskstore_epi32(state, lanes(n), sum);
+    *largest = _mm256_max_epu32(*largest, _mm256_abs_epi32(sum));
+    *size = _mm256_max_epu32(*size, bits);
 }
 RB_INLINE vi vi_zero(void) { return _mm256_setzero_si256(); }
 RB_INLINE uint32_t vi_largest(vi a) {

@@ -82,16 +82,17 @@ RB_INLINE void vf_transpose(const float *from, size_t ld, float *to, size_t stri
     }
 }
 
-/* state ± rint(addend) where |addend| < limit and the lane is one of n; elsewhere state stays. `largest`
- * takes the largest |result|; the return value says whether an addend was at or beyond the limit (or NaN). */
-RB_INLINE int vi_state_add(int32_t *state, vf addend, int subtract, float limit, vi *largest, size_t n) {
-    __mmask16 all = lanes(n);
-    __mmask16 fits = _mm512_mask_cmp_ps_mask(all, _mm512_abs_ps(addend), _mm512_set1_ps(limit), _CMP_LT_OQ);
-    vi old = _mm512_maskz_loadu_epi32(all, state), add = _mm512_cvtps_epi32(addend);
-    vi sum = subtract ? _mm512_sub_epi32(old, add) : _mm512_add_epi32(old, add);
-    _mm512_mask_storeu_epi32(state, fits, sum);
-    *largest = _mm512_max_epu32(*largest, _mm512_maskz_abs_epi32(fits, sum));
-    return fits != all;
+/* state += rint(addend) where the bits of |addend| are below `limit` and the lane is one of n; elsewhere
+ * state stays. `largest` takes the largest |result|, `size` the largest bits of |addend|: NaN and infinity
+ * are above all numbers. */
+RB_INLINE void vi_state_add(int32_t *state, vf addend, uint32_t limit, vi *largest, vi *size, size_t n) {
+    vi bits = _mm512_and_si512(_mm512_castps_si512(addend), _mm512_set1_epi32(0x7fffffff));
+    __mmask16 fits = _mm512_cmplt_epu32_mask(bits, _mm512_set1_epi32((int)limit));
+    vi old = _mm512_maskz_loadu_epi32(lanes(n), state);
+    vi sum = _mm512_mask_add_epi32(old, fits, old, _mm512_cvtps_epi32(addend));
+    _mm512_mask_storeu_epi32(state, lanes(n), sum);
+    *largest = _mm512_max_epu32(*largest, _mm512_abs_epi32(sum));
+    *size = _mm512_max_epu32(*size, bits);
 }
 RB_INLINE vi vi_zero(void) { return _mm512_setzero_si512(); }
 RB_INLINE uint32_t vi_largest(vi a) { return _mm512_reduce_max_epu32(a); }
