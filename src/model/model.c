@@ -131,6 +131,7 @@ revbifpn_status rb_model_backward_maps(rb_model *m, rb_pass *pass, float *const 
 }
 
 revbifpn_status rb_model_inverse(rb_model *m, rb_pass *pass, float *floats) {
+    rb_arena_release(&pass->exec->scratch, 0); /* what the head left there for its backward */
     revbifpn_status status = rb_stack_inverse(&m->stack, pass, &m->streams);
     if (status == REVBIFPN_OK)
         rb_stem_inverse(pass->exec, m->image, m->config.widths[0] / 16, pass->k, m->streams.x[0], floats);

@@ -22,13 +22,15 @@ typedef struct rb_model {
     int fc_weight, fc_bias;
     int map_widths[RB_MAX_STREAMS]; /* channels of the maps that neck or stack give */
 
-    /* of the last forward, on the kept arena */
+    /* of the last forward: on the kept arena */
     rb_shape image;
     rb_streams streams;
-    float *pooled;               /* n,fc_features */
-    float *logits, *d_logits;    /* n,classes */
-    float *maps[RB_MAX_STREAMS]; /* stored mode: the head's maps */
-    float *final_z;              /* stored mode: raw output of final_conv */
+    float *pooled;            /* n,fc_features */
+    float *logits, *d_logits; /* n,classes */
+    /* the head's, on scratch until its backward has used them (in stored mode maps are kept) */
+    float *maps[RB_MAX_STREAMS], *d_maps[RB_MAX_STREAMS]; /* n,h,w,map_widths, and their gradients */
+    size_t below_map[RB_MAX_STREAMS];                     /* mark of scratch before maps[i] */
+    float *final_z;                                       /* raw output of final_conv */
 } rb_model;
 
 /* A batch of pictures, n,h,w,c: bytes with their mean and deviation, or floats as they are. */

@@ -6,7 +6,8 @@
 
 typedef struct rows {
     int count, forward, backward;
-    double gflops, seconds, pointwise_backward;
+    double gflops, seconds, pointwise_backward, convolutions;
+    double finest_neck, final_conv, linear; /* forward, of one picture */
     bool rest;
     revbifpn_profile_row sum[2]; /* by kind */
 } rows;
@@ -33,11 +34,23 @@ static void add_row(void *user, const revbifpn_profile_row *row) {
     r->count++;
     r->seconds += row->seconds;
     r->gflops += row->gflops;
+    if (strstr(row->name, "wise ")) r->convolutions += row->gflops; /* depthwise and pointwise */
     if (!strcmp(row->name, "pointwise backward")) r->pointwise_backward = row->gflops;
     if (!strcmp(row->name, "rest")) r->rest = true;
 }
 
-static revbifpn_bench_result run(int training, rows *r, revbifpn_cost *cost) {
+static void add_layer(void *user, const revbifpn_layer *layer) {
+    rows *r = user;
+    double gflops = 2e-9 * (double)layer->cost.macs;
+    int hidden = layer->in_channels * layer->expansion;
+    if (!strcmp(layer->name, "rev_stack.recomp_op.recomp_transform_0"))
+        r->finest_neck = gflops - 4e-9 * hidden * layer->squeeze; /* the convolutions alone */
+    if (!strcmp(layer->name, "head.final_conv")) r->final_conv = gflops;
+    if (!strcmp(layer->name, "head.fc")) r->linear = gflops;
+}
+
+static revbifpn_bench_result run(int training, revbifpn_activations activations, rows *r,
+                                 revbifpn_cost *cost) {
     revbifpn *ctx;
     revbifpn_bench_options o = revbifpn_default_bench();
     revbifpn_bench_result result;
@@ -49,9 +62,10 @@ static revbifpn_bench_result run(int training, rows *r, revbifpn_cost *cost) {
     o.batch = 3;
     o.steps = 2;
     o.training = training;
+    o.activations = activations;
     o.profile = add_row;
     o.user = r;
-    assert_int_equal(revbifpn_inspect(ctx, &o.model, o.width, o.height, NULL, NULL, cost), REVBIFPN_OK);
+    assert_int_equal(revbifpn_inspect(ctx, &o.model, o.width, o.height, add_layer, r, cost), REVBIFPN_OK);
     if (revbifpn_bench(ctx, &o, &result)) fail_msg("%s", revbifpn_message(ctx));
     revbifpn_close(&ctx);
     return result;
@@ -62,23 +76,28 @@ static void inference_counts_the_networks_operations(void **state) {
     (void)state;
     rows r = {0};
     revbifpn_cost cost;
-    revbifpn_bench_result result = run(0, &r, &cost);
+    revbifpn_bench_result result = run(0, REVBIFPN_REVERSIBLE, &r, &cost);
     double expected = 2e-9 * (double)cost.macs * 3 * 2; /* three pictures, two steps */
     assert_true(r.gflops <= expected * 1.0001 && r.gflops >= expected * 0.9999);
     assert_true(r.rest && r.count > 5 && r.pointwise_backward == 0);
     assert_int_equal(result.allocations_after_first_step, 0);
 }
 
-/* A reversible training step: forward, forward again, and two gradients, four times the forward; neck and
- * head are formed once more, by level, to find the maps that their backward starts from: here a quarter of
- * the forward on top. */
+/* A training step, in its convolutions: forward and two gradients; when reversible also forward again, but
+ * for the last two layers, whose inputs outlive the forward, and once more for the neck of the finest stream:
+ * its map is the only one that is formed for the backward of another block. */
 static void training_counts_recomputation_and_both_gradients(void **state) {
     (void)state;
-    rows r = {0}, infer = {0};
+    rows infer = {0}, stored = {0}, r = {0};
     revbifpn_cost cost;
-    run(0, &infer, &cost);
-    revbifpn_bench_result result = run(1, &r, &cost);
-    assert_true(r.gflops > 4 * infer.gflops && r.gflops < 4.4 * infer.gflops);
+    run(0, REVBIFPN_REVERSIBLE, &infer, &cost);
+    run(1, REVBIFPN_STORED, &stored, &cost);
+    revbifpn_bench_result result = run(1, REVBIFPN_REVERSIBLE, &r, &cost);
+    double others = 6 * (r.finest_neck - r.final_conv - r.linear); /* three pictures, two steps */
+    double rounding = 1e-12 * infer.convolutions;                  /* of sums of doubles */
+    assert_true(r.finest_neck > 0 && r.final_conv > 0 && r.linear > 0);
+    assert_true(fabs(stored.convolutions - 3 * infer.convolutions) < rounding);
+    assert_true(fabs(r.convolutions - (4 * infer.convolutions + others)) < rounding);
     assert_true(r.pointwise_backward > 0 && r.seconds > 0);
     assert_true(result.arena_planned_bytes == result.arena_high_bytes);
     assert_int_equal(result.allocations_after_first_step, 0);
@@ -103,12 +122,12 @@ static void both_tables_split_the_same_time(void **state) {
     (void)state;
     rows train = {0}, infer = {0};
     revbifpn_cost cost;
-    revbifpn_bench_result result = run(1, &train, &cost);
+    revbifpn_bench_result result = run(1, REVBIFPN_REVERSIBLE, &train, &cost);
     check_sums(&train);
     assert_true(result.peak_gflops > 0 && result.peak_gbytes > 0);
     assert_int_equal(train.forward, OPERATIONS + 1); /* and the stem */
     assert_int_equal(train.backward, OPERATIONS);
-    run(0, &infer, &cost);
+    run(0, REVBIFPN_REVERSIBLE, &infer, &cost);
     check_sums(&infer);
     assert_int_equal(infer.forward, OPERATIONS + 1);
     assert_int_equal(infer.backward, 0);
