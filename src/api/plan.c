@@ -8,7 +8,7 @@ static revbifpn_memory memory_of(const rb_model *network, const rb_step_bytes *s
                                  bool training) {
     const rb_params *p = &network->params;
     revbifpn_memory m = {.weights_bytes =
-                             (p->trained + p->running) * sizeof(float) + p->counters * sizeof(int64_t)};
+                             (p->trained + 2 * p->running) * sizeof(float) + p->counters * sizeof(int64_t)};
     if (training) m.gradient_bytes = m.optimizer_bytes = p->trained * sizeof(float);
     m.kept_bytes = step->state + step->kept;
     m.scratch_bytes = step->gradient + step->scratch;

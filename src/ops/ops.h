@@ -233,7 +233,7 @@ void rb_upsample_backward(rb_exec *x, rb_shape low, int factor, const float *d, 
  * grid. bytes: n,h,w,c or, when NULL, floats: n,h,w,c. state: n,h/4,w/4,16·repeated. */
 typedef struct rb_stem {
     rb_shape image;
-    int repeated; /* channels after repetition: first stream width / 16 */
+    int repeated; /* channels after repetition, at least image.c: first stream width / 16 */
     const uint8_t *bytes;
     const float *floats;
     const float *mean, *std; /* c, in units of 255: value = (byte − 255·mean)/(255·std) */

@@ -8,37 +8,6 @@
 #include "base/rng.h"
 #include "small_run.h"
 
-static revbifpn_model_config base(int streams, int channels) {
-    revbifpn_model_config c = {.struct_size = sizeof c, .name = "custom", .streams = streams};
-    c.input_channels = channels;
-    c.blocks_per_level = 1;
-    c.extension_levels = 1;
-    c.neck = 1;
-    c.fc_features = 37;
-    c.classes = 5;
-    c.drop = 0.1;
-    c.drop_path = 0.2;
-    c.image_width = c.image_height = 4 << (streams - 1);
-    for (int i = 0; i < streams; i++) {
-        c.widths[i] = i ? 22 + 6 * i : 16 * channels;
-        c.kernels[i] = i % 2 ? 5 : 3;
-        c.kernel_pads[i] = i == streams - 1 ? 2 : 0;
-        c.expansions[i] = 1 + i % 3;
-        c.squeeze_ratios[i] = i % 2 ? 0.25 : 0;
-        c.head_widths[i] = 19 + 3 * i;
-        c.head_kernels[i] = 5;
-        c.head_expansions[i] = 1 + (i > 0);
-        c.head_squeeze_ratios[i] = 0.125;
-    }
-    return c;
-}
-
-static small_run_options options_of(revbifpn_model_config config) {
-    small_run_options o = {.config = config, .batch = 3, .threads = 2, .level = rb_cpu_detect()};
-    o.side = 2 * config.image_width;
-    return o;
-}
-
 /* Two steps in both modes and on every level; losses of levels differ by rounding alone (float32 over some
  * fifty layers with batch statistics of few values: 1e-3 is a hundred times more than was seen). */
 static void agrees(const small_run_options *options) {
@@ -65,20 +34,20 @@ static void agrees(const small_run_options *options) {
 static void any_number_of_streams_and_channels(void **state) {
     (void)state;
     for (int streams = 2; streams <= RB_MAX_STREAMS; streams++) {
-        small_run_options o = options_of(base(streams, 3));
+        small_run_options o = small_run_custom_options(small_run_custom(streams, 3));
         agrees(&o);
     }
 }
 
 static void without_neck_and_without_residual_blocks(void **state) {
     (void)state;
-    revbifpn_model_config c = base(3, 3);
+    revbifpn_model_config c = small_run_custom(3, 3);
     c.neck = 0;
-    small_run_options o = options_of(c);
+    small_run_options o = small_run_custom_options(c);
     agrees(&o);
     c.blocks_per_level = 0;
     c.extension_levels = 0;
-    o = options_of(c);
+    o = small_run_custom_options(c);
     agrees(&o);
 }
 
@@ -102,9 +71,9 @@ static void pictures_of_one_to_four_channels(void **state) {
     (void)state;
     for (int channels = 1; channels <= 4; channels++) {
         small_run r;
-        revbifpn_model_config c = base(3, channels);
+        revbifpn_model_config c = small_run_custom(3, channels);
         c.widths[0] = 16 * (channels + 1);
-        small_run_options o = options_of(c);
+        small_run_options o = small_run_custom_options(c);
         small_run_open(&r, &o);
         picture_comes_back(&r, true);
         small_run_close(&r);
@@ -116,9 +85,9 @@ static void pictures_of_one_to_four_channels(void **state) {
 static void picture_comes_back_in_the_memory_of_inference(void **state) {
     (void)state;
     small_run r;
-    revbifpn_model_config c = base(3, 3);
+    revbifpn_model_config c = small_run_custom(3, 3);
     c.fc_features = 1000;
-    small_run_options o = options_of(c);
+    small_run_options o = small_run_custom_options(c);
     o.side *= 2;
     small_run_open(&r, &o);
     rb_exec_close(&r.step.exec);
