@@ -3,6 +3,7 @@
 #include "ops/ops.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "ops/ops_ref.h"
 #include "ops/profile.h"
@@ -174,14 +175,41 @@ void rb_sgd_step(rb_exec *x, const rb_sgd *s) {
     RB_RUN(x, RB_PROFILE_SGD, 0, 20.0 * (double)s->count, x->ops->sgd(s, x->pool));
 }
 
-static size_t first_not_finite(const float *data, size_t count) {
-    size_t i = 0;
-    while (i < count && isfinite(data[i])) i++;
-    return i;
+enum { FINITE_BLOCKS = 64 };
+typedef struct finite_job {
+    const float *data;
+    size_t count, found[FINITE_BLOCKS]; /* count: none in that block */
+} finite_job;
+
+/* Counts what has all exponent bits set, without a branch, and only then looks where. */
+static void finite_task(void *arg, int block, int thread) {
+    (void)thread;
+    finite_job *j = arg;
+    size_t first = j->count * (size_t)block / FINITE_BLOCKS;
+    size_t last = j->count * ((size_t)block + 1) / FINITE_BLOCKS, bad = 0;
+    for (size_t i = first, end = first; i < last; i = end) {
+        int32_t here = 0;
+        for (end = i + 4096 < last ? i + 4096 : last; i < end; i++) {
+            int32_t bits;
+            memcpy(&bits, j->data + i, sizeof bits);
+            here += (bits & 0x7fffffff) >= 0x7f800000;
+        }
+        bad += (size_t)here;
+    }
+    j->found[block] = bad ? first : j->count;
+    while (bad && isfinite(j->data[j->found[block]])) j->found[block]++;
+}
+
+static size_t first_not_finite(const float *data, size_t count, rb_pool *pool) {
+    finite_job j = {.data = data, .count = count};
+    rb_pool_run(pool, FINITE_BLOCKS, finite_task, &j);
+    for (int i = 0; i < FINITE_BLOCKS; i++)
+        if (j.found[i] < count) return j.found[i];
+    return count;
 }
 
 size_t rb_first_not_finite(rb_exec *x, const float *data, size_t count) {
     size_t found = count;
-    RB_RUN(x, RB_PROFILE_FINITE, 0, 4.0 * (double)count, found = first_not_finite(data, count));
+    RB_RUN(x, RB_PROFILE_FINITE, 0, 4.0 * (double)count, found = first_not_finite(data, count, x->pool));
     return found;
 }
