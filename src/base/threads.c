@@ -16,7 +16,13 @@
 
 enum { SPINS = 4000 }; /* a few microseconds awake between kernels, then sleep */
 
+/* Tasks that a thread has before it: the first in the upper half, the one after the last in the lower. */
+typedef struct share {
+    _Alignas(64) atomic_uint_least64_t tasks;
+} share;
+
 typedef struct worker {
+    share share;
     rb_pool *pool;
     pthread_t thread;
     int index;
@@ -31,14 +37,33 @@ struct rb_pool {
     atomic_bool stop;
     rb_task *fn;
     void *arg;
-    int tasks;
-    worker *workers;
+    worker *workers; /* [0] is the caller's share */
 };
 
+static uint64_t range_of(uint64_t first, uint64_t last) { return first << 32 | last; }
+
+/* The next task of a share, from its front or its back; −1 when none is left. */
+static int take(share *s, bool front) {
+    uint64_t now = atomic_load_explicit(&s->tasks, memory_order_relaxed);
+    for (;;) {
+        uint64_t first = now >> 32, last = now & UINT32_MAX;
+        if (first >= last) return -1;
+        uint64_t rest = front ? range_of(first + 1, last) : range_of(first, last - 1);
+        if (atomic_compare_exchange_weak_explicit(&s->tasks, &now, rest, memory_order_relaxed,
+                                                  memory_order_relaxed))
+            return (int)(front ? first : last - 1);
+    }
+}
+
+/* Neighbouring tasks from the front of the thread's own share, whose memory lies together; then what others
+ * have left, from the back. Which thread runs a task never shows in its result. */
 static void run_share(const rb_pool *pool, int thread) {
-    int64_t tasks = pool->tasks, n = pool->threads;
-    int first = (int)(tasks * thread / n), last = (int)(tasks * (thread + 1) / n);
-    for (int task = first; task < last; task++) pool->fn(pool->arg, task, thread);
+    int task;
+    while ((task = take(&pool->workers[thread].share, true)) >= 0) pool->fn(pool->arg, task, thread);
+    for (int i = 1; i < pool->threads; i++) {
+        share *other = &pool->workers[(thread + i) % pool->threads].share;
+        while ((task = take(other, false)) >= 0) pool->fn(pool->arg, task, thread);
+    }
 }
 
 static unsigned wait_for_round(rb_pool *pool, unsigned seen) {
@@ -79,11 +104,14 @@ static void next_round(rb_pool *pool) {
 void rb_pool_run(rb_pool *pool, int tasks, rb_task *fn, void *arg) {
     pool->fn = fn;
     pool->arg = arg;
-    pool->tasks = tasks;
     if (pool->threads == 1 || tasks <= 1) {
         for (int task = 0; task < tasks; task++) fn(arg, task, 0);
         return;
     }
+    for (int64_t i = 0, n = pool->threads; i < n; i++)
+        atomic_store_explicit(&pool->workers[i].share.tasks,
+                              range_of((uint64_t)(tasks * i / n), (uint64_t)(tasks * (i + 1) / n)),
+                              memory_order_relaxed);
     atomic_store(&pool->busy, pool->threads - 1);
     next_round(pool);
     run_share(pool, 0);
@@ -110,7 +138,8 @@ revbifpn_status rb_pool_open(rb_pool **out, int threads, rb_error *err) {
     pthread_cond_init(&pool->wake, NULL);
     pthread_cond_init(&pool->done, NULL);
     for (int i = 1; i < threads; i++) {
-        workers[i] = (worker){.pool = pool, .index = i};
+        workers[i].pool = pool;
+        workers[i].index = i;
         int code = pthread_create(&workers[i].thread, NULL, worker_main, &workers[i]);
         if (code) {
             rb_pool_close(&pool);

@@ -1,9 +1,10 @@
-/* One pool of threads for the kernels, static partition, no work of its own outside a call.
+/* One pool of threads for the kernels, no work of its own outside a call.
  *
- * rb_pool_run(pool, tasks, fn, arg) calls fn(arg, task, thread) for task = 0 … tasks − 1. Thread t gets the
- * contiguous range [tasks·t/n, tasks·(t+1)/n). What a task is must depend on shapes alone, never on the
- * number of threads: then results do not either. Calls are not re-entrant; one thread at a time may call into
- * one pool. */
+ * rb_pool_run(pool, tasks, fn, arg) calls fn(arg, task, thread) once for each task = 0 … tasks − 1. Thread t
+ * begins with the contiguous range [tasks·t/n, tasks·(t+1)/n), in order; one that is done takes over what
+ * others have left, from the end. What a task is must depend on shapes alone, never on the number of threads
+ * or on `thread` (which only names scratch that nobody else uses): then results do not either. Calls are not
+ * re-entrant; one thread at a time may call into one pool. */
 #ifndef RB_BASE_THREADS_H
 #define RB_BASE_THREADS_H
 
