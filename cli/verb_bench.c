@@ -23,6 +23,15 @@ static void processor_name(char *name, size_t size) {
     if (f) fclose(f);
 }
 
+static void print_data_text(const revbifpn_bench_result *r) {
+    printf(
+        "  … fed from files   %.2f best, %.2f median; a step takes %.3f × the time, %.1f ms of it waiting\n",
+        r->data_images_per_second_best, r->data_images_per_second_median, r->data_time_ratio,
+        1e3 * r->data_wait_seconds);
+    printf("  processor time     %.2f ms a picture in a step, %.2f ms to prepare one\n",
+           1e3 * r->step_cpu_seconds, 1e3 * r->preparing_cpu_seconds);
+}
+
 static void print_text(const cli_args *args, const revbifpn *ctx, const revbifpn_bench_options *o,
                        const revbifpn_bench_result *r) {
     char processor[256];
@@ -32,6 +41,7 @@ static void print_text(const cli_args *args, const revbifpn *ctx, const revbifpn
     printf("%s, %d threads, %s kernels\n", processor, revbifpn_threads(ctx), revbifpn_cpu(ctx));
     printf("  pictures a second  %.2f best, %.2f median\n", r->images_per_second_best,
            r->images_per_second_median);
+    if (o->data) print_data_text(r);
     printf("  planned            %s\n", cli_bytes(r->planned_bytes));
     printf("  peak resident      %s\n", cli_bytes(r->peak_rss_bytes));
 }
@@ -83,6 +93,23 @@ static void print_profile_json(const profile *p, int steps) {
     printf("]");
 }
 
+static void print_data_json(const revbifpn_bench_options *o, const revbifpn_bench_result *r) {
+    const struct {
+        const char *name;
+        double value;
+    } rows[] = {{"images_per_second_best", r->data_images_per_second_best},
+                {"images_per_second_median", r->data_images_per_second_median},
+                {"time_ratio", r->data_time_ratio},
+                {"wait_seconds_per_step", r->data_wait_seconds},
+                {"preparing_cpu_seconds_per_image", r->preparing_cpu_seconds}};
+    printf(", \"data\": {\"workers\": %d", o->workers);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        printf(", \"%s\": ", rows[i].name);
+        cli_json_real(stdout, rows[i].value);
+    }
+    printf("}");
+}
+
 static void print_json(const cli_args *args, const revbifpn *ctx, const revbifpn_bench_options *o,
                        const revbifpn_bench_result *r, const profile *times) {
     char processor[256];
@@ -101,6 +128,9 @@ static void print_json(const cli_args *args, const revbifpn *ctx, const revbifpn
     printf(", \"arena_planned_bytes\": %" PRIu64 ", \"arena_high_bytes\": %" PRIu64
            ", \"allocations_after_first_step\": %" PRIu64,
            r->arena_planned_bytes, r->arena_high_bytes, r->allocations_after_first_step);
+    printf(", \"step_cpu_seconds_per_image\": ");
+    cli_json_real(stdout, r->step_cpu_seconds);
+    if (o->data) print_data_json(o, r);
     if (o->profile) print_profile_json(times, o->steps);
     printf(", \"processor\": ");
     cli_json_string(stdout, processor);
@@ -124,6 +154,8 @@ int verb_bench(const cli_args *args) {
         options.training = !strcmp(cli_text(args, "mode"), "train");
         options.activations =
             strcmp(cli_text(args, "activations"), "stored") ? REVBIFPN_REVERSIBLE : REVBIFPN_STORED;
+        options.data = cli_text(args, "data");
+        options.workers = (int)cli_int(args, "workers");
         if (cli_given(args, "profile")) options.profile = add_row;
         options.user = &times;
         status = revbifpn_bench(ctx, &options, &result);
