@@ -5,17 +5,20 @@
 usage: table.py bench/results/race.json [--readme README.md]"""
 import json, re, sys
 
+import goals
+
 with open(sys.argv[1]) as f:
     race = json.load(f)
 lines = [f"Training, images a second, median of {race['rounds']} interleaved rounds (lowest … highest); {race['processor']}, "
          f"{race['threads']} threads, PyTorch {race['torch']}, {race['date']}, commit {race['commit']}.", "",
-         "| network, side, batch | side | images a second | against ours reversible | peak RSS |", "|---|---|---|---|---|"]
+         "| network, side, batch | side | images a second | against ours reversible | peak RSS | goal |",
+         "|---|---|---|---|---|---|"]
 for row in race["rows"]:
     ours = next(r["median"] for r in race["rows"] if r["work"] == row["work"] and r["side"] == "ours reversible")
     model, side, batch = row["work"].split(":")
     speeds = row["images_per_second"]
     lines.append(f"| {model.upper()} {side} b{batch} | {row['side']} | {row['median']:.3g} ({min(speeds):.3g} … {max(speeds):.3g}) "
-                 f"| {row['median'] / ours:.2f} × | {row['peak_rss_bytes'] / 2**20:.0f} MiB |")
+                 f"| {row['median'] / ours:.2f} × | {row['peak_rss_bytes'] / 2**20:.0f} MiB |" + goals.cell(race, row))
 table = "\n".join(lines)
 if "--readme" not in sys.argv:
     print(table)
