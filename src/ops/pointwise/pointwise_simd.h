@@ -131,15 +131,25 @@ RB_TARGET static void product(size_t k, const float *a, size_t lda, const float 
  * or nearer. */
 enum { CHAIN = 32 };
 
+/* Asks for the lines of MR rows of results, some rows early: a store that misses the caches holds up those
+ * behind it. */
+RB_INLINE void fetch_results(const float *dst, size_t ld, size_t n) {
+    size_t ahead = size_max(FETCH_WRITE / ld, MR) * ld;
+    for (size_t r = 0; r < MR; r++) fetch(dst, ahead + r * ld, n);
+}
+
 /* The rows of a tile times one panel. */
-static void product_panel(const plan *x, size_t panel, size_t k, const float *tile, size_t lda,
-                          const float *packed, float *dst, size_t ld, size_t rows, bool accumulate) {
+RB_TARGET static void product_panel(const plan *x, size_t panel, size_t k, const float *tile, size_t lda,
+                                    const float *packed, float *dst, size_t ld, size_t rows,
+                                    bool accumulate) {
     size_t v = panel_vector(x->columns, panel), nv = panel_width(x->columns, panel);
-    size_t chain = ceil_div(k, ceil_div(k, CHAIN));
-    for (size_t r = 0; r < rows; r += MR)
+    size_t chain = ceil_div(k, ceil_div(k, CHAIN)), n = size_min(nv * VL, x->columns.n - v * VL);
+    for (size_t r = 0; r < rows; r += MR) {
+        fetch_results(dst + r * ld + v * VL, ld, n);
         for (size_t i = 0; i < k; i += chain)
             product(size_min(chain, k - i), tile + r * lda + i, lda, packed + v * VL * k + i * nv * VL, nv,
-                    dst + r * ld + v * VL, ld, rows - r, x->columns.n - v * VL, accumulate || i);
+                    dst + r * ld + v * VL, ld, rows - r, n, accumulate || i);
+    }
 }
 
 /* Zeros below a tile of `rows` rows, up to whole blocks of MR. */

@@ -22,6 +22,8 @@ RB_INLINE __m256i lanes(size_t n) {
     return _mm256_loadu_si256((const __m256i *)(const void *)(table + VL - (n < VL ? n : VL)));
 }
 
+RB_INLINE void prefetch(uintptr_t at) { _mm_prefetch((const char *)at, _MM_HINT_T0); }
+
 RB_INLINE vf vf_set1(float x) { return _mm256_set1_ps(x); }
 RB_INLINE vf vf_zero(void) { return _mm256_setzero_ps(); }
 RB_INLINE vf vf_load(const float *p) { return _mm256_loadu_ps(p); }

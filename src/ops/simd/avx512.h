@@ -21,6 +21,9 @@ typedef __m512i vi;
 
 RB_INLINE __mmask16 lanes(size_t n) { return (__mmask16)(n >= VL ? 0xffffu : (1u << n) - 1u); }
 
+/* Asks for the cache line of an address, whatever it is. */
+RB_INLINE void prefetch(uintptr_t at) { _mm_prefetch((const char *)at, _MM_HINT_T0); }
+
 RB_INLINE vf vf_set1(float x) { return _mm512_set1_ps(x); }
 RB_INLINE vf vf_zero(void) { return _mm512_setzero_ps(); }
 RB_INLINE vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
