@@ -8,7 +8,7 @@ usage: scaling.py [--build build] [--official DIR --python PYTHON_WITH_TORCH] [-
 Resumable: a point in the result file is kept, and no new one is begun once `budget` seconds have passed; run it until it
 says that nothing is left. A point that takes more than `limit` seconds or `memory` GiB is ended and kept as such; larger
 ones of its series are then left out. --retry measures those again; --largest leaves out larger values on each axis (for
-trying the command); --draw only draws. Without --official there is no published code in what is measured."""
+trying the command; 0 only plans); --draw only draws. Without --official there is no published code in what is measured."""
 import argparse, json, os, statistics, sys, tempfile, time
 
 import meter, scaling_page
@@ -106,7 +106,7 @@ def run_axis(axis):
             point, run = points.get(str(value), {}), wanted(axis, series, value)
             if run and not in_time():
                 return True
-            if run or ("plan" not in point and not series.startswith("published")):
+            if run or ("seconds" not in point and not series.startswith("published")):
                 fill(point, series, *spec["work"](value), run)
                 points[str(value)] = point
                 save()
