@@ -130,7 +130,7 @@ static const cli_option bench_options[] = {
     {CHOICE("mode", "train|infer", "train", "whole training steps, or inference")},
     ACTIVATIONS,
     {INT("steps", "5", 1, 1000000, "steps to measure, after one that is not")},
-    {FLAG("profile", "also time, GFLOP/s and GB/s by operator")},
+    {FLAG("profile", "also time, GFLOP/s, GB/s and share of the floor by operator and operation")},
     {TEXT("data", "DIR",
           "also as many training steps on the pictures below DIR, in blocks between those on random ones")},
     {WORKERS},

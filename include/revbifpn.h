@@ -327,10 +327,22 @@ REVBIFPN_API revbifpn_status revbifpn_trainer_checkpoint(revbifpn_trainer *train
 
 /* ---- measurement ---- */
 
-/* Time of one operator over the measured steps; "rest" is what no kernel's time covers. */
+/* The measured steps are split twice, and either way the seconds add up to all of their time: by operator (a
+ * family of kernels; the last row, "rest", is what no operator covers), and by operation (a part of the
+ * network or of the step, forward or backward, in the order of the step). */
+typedef enum revbifpn_profile_kind {
+    REVBIFPN_PROFILE_OPERATOR,
+    REVBIFPN_PROFILE_OPERATION
+} revbifpn_profile_kind;
 typedef struct revbifpn_profile_row {
-    const char *name;
-    double seconds, gflops, gbytes; /* gflops, gbytes: 10^9 operations and bytes, not rates; 0: not counted */
+    revbifpn_profile_kind kind;
+    char name[64];         /* of an operation: as the state dict has it, where it has one ("rev_stack.6") */
+    const char *direction; /* of an operation: "forward", "backward" or "" */
+    double seconds;
+    double rest_seconds;   /* of an operation: the part of `seconds` that no operator covers */
+    double gflops, gbytes; /* 10^9 operations and bytes, not rates; 0: not counted */
+    double
+        floor_seconds; /* Σ over the calls: operations or bytes at the machine's peak, whichever is longer */
     uint64_t calls;
 } revbifpn_profile_row;
 typedef struct revbifpn_bench_options {
@@ -346,6 +358,7 @@ typedef struct revbifpn_bench_options {
 } revbifpn_bench_options;
 typedef struct revbifpn_bench_result {
     double images_per_second_best, images_per_second_median;
+    double peak_gflops, peak_gbytes; /* a second, measured before the steps of a profile; else 0 */
     uint64_t planned_bytes, peak_rss_bytes;
     uint64_t arena_planned_bytes,
         arena_high_bytes; /* kept + scratch: planned, and the high-water mark of the run */

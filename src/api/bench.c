@@ -1,4 +1,5 @@
 /* Timing of steps on random pictures, and the counters that the plan is held against. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -12,14 +13,6 @@ revbifpn_bench_options revbifpn_default_bench(void) {
     return (revbifpn_bench_options){
         .struct_size = sizeof(revbifpn_bench_options), .batch = 16, .steps = 5, .training = 1, .workers = 2};
 }
-
-static double seconds_of(clockid_t clock) {
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-double rb_bench_now(void) { return seconds_of(CLOCK_MONOTONIC); }
 
 static revbifpn_status open_bench(rb_bench *b) {
     revbifpn_status status;
@@ -53,6 +46,25 @@ static void fill_batch(rb_bench *b) {
     for (int i = 0; i < b->image.n; i++) b->labels[i] = i % b->options->model.classes;
 }
 
+static uint64_t peak_resident(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (uint64_t)usage.ru_maxrss * 1024;
+}
+
+/* Each operation of the network forward and backward, each part of the head likewise. */
+static revbifpn_status start_profile(rb_bench *b) {
+    revbifpn_status status;
+    rb_peak peak;
+    int most = 2 * RB_MAX_STREAMS * (b->network.stack.ops + 2) + 2 * RB_PART_OPTIMIZER;
+    b->resident = peak_resident();
+    TRY(rb_peak_measure(b->ctx->level, b->ctx->pool, &peak, &b->ctx->error));
+    TRY(rb_profile_open(&b->profile, &peak, most, &b->ctx->error));
+    b->step.exec.profile = &b->profile;
+fail:
+    return status;
+}
+
 revbifpn_status rb_bench_step(rb_bench *b, const uint8_t *pictures, const int32_t *labels) {
     rb_error *err = &b->ctx->error;
     rb_preprocess p = rb_preprocess_default();
@@ -63,41 +75,85 @@ revbifpn_status rb_bench_step(rb_bench *b, const uint8_t *pictures, const int32_
     return rb_model_forward_on_a_grid(&b->network, &pass, &images);
 }
 
+/* Processor time of the whole process. */
+static double cpu_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
 revbifpn_status rb_bench_steps(rb_bench *b, int from, int count) {
+    revbifpn_status status = REVBIFPN_OK;
     size_t allocations = rb_alloc_count();
-    double cpu = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
+    double cpu = cpu_seconds();
     for (int i = from; i < from + count; i++) {
-        double start = rb_bench_now();
-        revbifpn_status status = rb_bench_step(b, b->pictures, b->labels);
-        if (status != REVBIFPN_OK) return status;
-        b->seconds[i] = rb_bench_now() - start;
+        double start = rb_profile_now();
+        if (b->options->profile) rb_profile_begin(&b->profile);
+        TRY(rb_bench_step(b, b->pictures, b->labels));
+        if (b->options->profile) rb_profile_end(&b->profile);
+        b->seconds[i] = rb_profile_now() - start;
     }
-    b->cpu_seconds += seconds_of(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    b->cpu_seconds += cpu_seconds() - cpu;
     b->allocations += rb_alloc_count() - allocations;
-    return REVBIFPN_OK;
+fail:
+    return status;
 }
 
 static revbifpn_status run(rb_bench *b, revbifpn_bench_result *out) {
     revbifpn_status status;
     TRY(rb_bench_step(b, b->pictures, b->labels)); /* the warm-up */
-    if (b->options->profile) b->step.exec.profile = &b->profile;
+    if (b->options->profile) TRY(start_profile(b));
     return b->options->data ? rb_bench_with_data(b, out) : rb_bench_steps(b, 0, b->options->steps);
 fail:
     return status;
 }
 
+static revbifpn_profile_row row_of(const rb_profile_row *r) {
+    return (revbifpn_profile_row){.direction = "",
+                                  .seconds = r->seconds,
+                                  .gflops = r->flops * 1e-9,
+                                  .gbytes = r->bytes * 1e-9,
+                                  .floor_seconds = r->floor,
+                                  .calls = r->calls};
+}
+
+/* As the state dict names it. */
+static void name_operation(rb_operation o, char *name, size_t size) {
+    switch (o.part) {
+    case RB_PART_STEM: snprintf(name, size, "rev_stack.0"); break;
+    case RB_PART_RESIDUAL: snprintf(name, size, "rev_stack.%d.rev_transform_%d", o.op, o.stream); break;
+    case RB_PART_SILO: snprintf(name, size, "rev_stack.%d", o.op); break;
+    case RB_PART_NECK: snprintf(name, size, "rev_stack.recomp_op.recomp_transform_%d", o.stream); break;
+    case RB_PART_HEAD: snprintf(name, size, "head.pyramid_heads.%d", o.stream); break;
+    case RB_PART_FINAL_CONV: snprintf(name, size, "head.final_conv"); break;
+    case RB_PART_LINEAR: snprintf(name, size, "head.fc"); break;
+    case RB_PART_LOSS: snprintf(name, size, "loss"); break;
+    case RB_PART_OPTIMIZER: snprintf(name, size, "optimizer"); break;
+    }
+}
+
+static void report_operation(const rb_bench *b, const rb_profile_operation *o) {
+    revbifpn_profile_row row = row_of(&o->row);
+    row.kind = REVBIFPN_PROFILE_OPERATION;
+    row.seconds = o->elapsed;
+    row.rest_seconds = o->elapsed - o->row.seconds;
+    if (o->operation.part < RB_PART_LOSS) row.direction = o->operation.backward ? "backward" : "forward";
+    name_operation(o->operation, row.name, sizeof row.name);
+    b->options->profile(b->options->user, &row);
+}
+
 static void report_profile(const rb_bench *b) {
-    double all = 0, kernels = 0;
-    for (int i = 0; i < b->options->steps; i++) all += b->seconds[i];
+    const rb_profile *p = &b->profile;
+    revbifpn_profile_row rest = {.name = "rest", .direction = ""};
     for (int op = 0; op < RB_PROFILE_OPS; op++) {
-        const rb_profile_row *r = &b->profile.rows[op];
-        kernels += r->seconds;
-        revbifpn_profile_row row = {rb_profile_name((rb_profile_op)op), r->seconds, r->flops * 1e-9,
-                                    r->bytes * 1e-9, r->calls};
+        revbifpn_profile_row row = row_of(&p->operators[op]);
+        snprintf(row.name, sizeof row.name, "%s", rb_profile_name((rb_profile_op)op));
         b->options->profile(b->options->user, &row);
     }
-    revbifpn_profile_row rest = {.name = "rest", .seconds = all - kernels};
+    for (int i = 0; i < p->count; i++)
+        rest.seconds += p->operations[i].elapsed - p->operations[i].row.seconds;
     b->options->profile(b->options->user, &rest);
+    for (int i = 0; i < p->count; i++) report_operation(b, &p->operations[i]);
 }
 
 int rb_bench_by_size(const void *a, const void *b) {
@@ -113,13 +169,13 @@ void rb_bench_rates(double *seconds, int steps, int batch, double *best, double 
 
 static void summarise(rb_bench *b, revbifpn_bench_result *out) {
     const revbifpn_bench_options *o = b->options;
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
     out->allocations_after_first_step = b->allocations;
     out->step_cpu_seconds = b->cpu_seconds / o->steps / o->batch;
     rb_bench_rates(b->seconds, o->steps, o->batch, &out->images_per_second_best,
                    &out->images_per_second_median);
-    out->peak_rss_bytes = (uint64_t)usage.ru_maxrss * 1024;
+    out->peak_gflops = b->profile.peak.flops * 1e-9;
+    out->peak_gbytes = b->profile.peak.read * 1e-9;
+    out->peak_rss_bytes = o->profile ? b->resident : peak_resident();
     out->planned_bytes =
         rb_api_memory(b->ctx, &b->network, b->image, o->training, o->activations == REVBIFPN_STORED)
             .total_bytes;
@@ -145,6 +201,7 @@ revbifpn_status revbifpn_bench(revbifpn *ctx, const revbifpn_bench_options *opti
     if (options->profile) report_profile(&b);
     summarise(&b, out);
 fail:
+    rb_profile_close(&b.profile);
     rb_step_close(&b.step);
     rb_model_close(&b.network);
     rb_free(b.pictures);

@@ -19,11 +19,10 @@ typedef struct rb_bench {
     double cpu_seconds; /* all of them, all threads */
     rb_profile profile;
     size_t allocations;
-    uint64_t index; /* steps run so far */
+    uint64_t resident; /* peak RSS of a profile, before the arrays that measure the peaks */
+    uint64_t index;    /* steps run so far */
 } rb_bench;
 
-/* Seconds of a steady clock. */
-double rb_bench_now(void);
 /* One step, or one forward pass. */
 revbifpn_status rb_bench_step(rb_bench *b, const uint8_t *pictures, const int32_t *labels) RB_CHECKED;
 /* Steps on the random batch: fills seconds[from …]. */

@@ -38,12 +38,12 @@ static revbifpn_status open_loader(const feed *f, rb_loader **loader) {
 /* A step and the wait for its batch before it. */
 static revbifpn_status fed_step(feed *f, rb_loader *loader, double *seconds, double *waited) {
     rb_batch batch;
-    double start = rb_bench_now();
+    double start = rb_profile_now();
     revbifpn_status status = rb_loader_next(loader, &batch, &f->bench->ctx->error);
     if (status != REVBIFPN_OK) return status;
-    *waited = rb_bench_now() - start;
+    *waited = rb_profile_now() - start;
     status = rb_bench_step(f->bench, batch.images, batch.labels);
-    *seconds = rb_bench_now() - start;
+    *seconds = rb_profile_now() - start;
     return status;
 }
 

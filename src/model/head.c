@@ -15,14 +15,21 @@ static rb_source map_source(const rb_model *m, int i, float *const out[]) {
     return (rb_source){.shape = shape, .ld = shape.c, .load = RB_LOAD_MAP, .data = out[i]};
 }
 
+/* What follows belongs to that part of level i. */
+static void enter(rb_pass *pass, rb_part part, int i, bool backward) {
+    rb_exec_enter(pass->exec, (rb_operation){.part = part, .stream = i, .backward = backward});
+}
+
 /* Level i's map: the neck of its stream, plus the head's transform of the finer map. */
 static void form_map(rb_model *m, rb_pass *pass, int i, bool fresh, float *const out[]) {
     rb_source src = rb_model_stream(m, pass, i);
+    enter(pass, RB_PART_NECK, i, !fresh);
     if (m->config.neck)
         rb_mbconv_map(m->neck[i], pass, &src, fresh, false, out[i]);
     else
         rb_state_to_map(pass->exec, m->streams.shape[i], m->streams.x[i], pass->k, out[i]);
     if (!i) return;
+    enter(pass, RB_PART_HEAD, i - 1, !fresh);
     rb_source finer = map_source(m, i - 1, out);
     rb_mbconv_map(m->head[i - 1], pass, &finer, fresh, true, out[i]);
 }
@@ -112,8 +119,10 @@ void rb_head_forward(rb_model *m, rb_pass *pass) {
     m->final_z = z;
     rb_moments moments = pass->training ? rb_conv_norm_keep(&m->final, pass, shape) : (rb_moments){0};
     rb_pointwise conv = final_conv(m, out);
+    enter(pass, RB_PART_FINAL_CONV, 0, false);
     rb_pointwise_forward(x, &conv, z, moments);
     rb_squeeze_pool(x, shape, z, rb_conv_norm_affine(&m->final, pass), m->pooled);
+    enter(pass, RB_PART_LINEAR, 0, false);
     rb_linear linear = linear_of(m, pass, dropout(m, pass));
     rb_linear_forward(x, &linear, m->logits);
     rb_arena_release(&x->scratch, mark);
@@ -123,6 +132,7 @@ void rb_head_forward(rb_model *m, rb_pass *pass) {
 static const float *linear_backward(rb_model *m, rb_pass *pass, size_t pixels) {
     rb_exec *x = pass->exec;
     size_t count = (size_t)m->image.n * (size_t)m->config.fc_features;
+    enter(pass, RB_PART_LINEAR, 0, true);
     float *d_pooled = rb_arena_push(&x->scratch, count * sizeof(float));
     const float *factor = dropout(m, pass);
     rb_linear linear = linear_of(m, pass, factor);
@@ -140,6 +150,7 @@ static void final_backward(rb_model *m, rb_pass *pass, float *const out[], float
     const float *pool = linear_backward(m, pass, (size_t)shape.h * (size_t)shape.w);
     rb_pointwise conv = final_conv(m, out);
     float *z = m->final_z;
+    enter(pass, RB_PART_FINAL_CONV, 0, true);
     if (!pass->stored || !pass->training) {
         z = rb_arena_push(&x->scratch, rb_elements(shape) * sizeof(float));
         rb_pointwise_forward(x, &conv, z, (rb_moments){0});
@@ -162,6 +173,7 @@ static void final_backward(rb_model *m, rb_pass *pass, float *const out[], float
 static void map_backward(rb_model *m, rb_pass *pass, int i, const float *d_out) {
     rb_source src = rb_model_stream(m, pass, i);
     rb_sink sink = {.d = m->streams.d[i], .ld = src.ld};
+    enter(pass, RB_PART_NECK, i, true);
     if (m->config.neck)
         rb_mbconv_map_backward(m->neck[i], pass, &src, d_out, &sink);
     else if (sink.d != d_out)
@@ -173,6 +185,7 @@ static void transform_backward(rb_model *m, rb_pass *pass, int i, float *const o
                                float *d_finer) {
     rb_source finer = map_source(m, i - 1, out);
     rb_sink sink = {.d = d_finer, .ld = finer.ld};
+    enter(pass, RB_PART_HEAD, i - 1, true);
     rb_mbconv_map_backward(m->head[i - 1], pass, &finer, d_out, &sink);
 }
 

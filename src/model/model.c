@@ -54,6 +54,7 @@ revbifpn_status rb_model_forward(rb_model *m, rb_pass *pass, const rb_images *im
                     .k = pass->k,
                     .state = m->streams.x[0]};
     rb_watch watch = {0};
+    rb_exec_enter(x, (rb_operation){.part = RB_PART_STEM});
     rb_stem_forward(x, &stem, &watch);
     TRY(rb_pass_check(pass, &watch, "the picture", 0));
     if (observe) observe(arg, 0, &m->streams);

@@ -108,6 +108,25 @@ static inline void rb_watch_merge(rb_watch *all, const rb_watch *part) {
 
 /* ---- executor ---- */
 
+/* What a kernel runs for: a part of the network, of the step. `op` is the index in rev_stack of residual
+ * blocks and silos, `stream` the level of residual blocks, neck and head; 0 where there is none. */
+typedef enum rb_part {
+    RB_PART_STEM,
+    RB_PART_RESIDUAL,
+    RB_PART_SILO,
+    RB_PART_NECK,
+    RB_PART_HEAD,
+    RB_PART_FINAL_CONV,
+    RB_PART_LINEAR,
+    RB_PART_LOSS,
+    RB_PART_OPTIMIZER
+} rb_part;
+typedef struct rb_operation {
+    rb_part part;
+    int op, stream;
+    bool backward; /* the backward pass, with what is formed again for it */
+} rb_operation;
+
 struct rb_ops;
 struct rb_profile;
 typedef struct rb_exec {
@@ -118,6 +137,9 @@ typedef struct rb_exec {
     bool dry;
     struct rb_profile *profile; /* gathers times when set (ops/profile.h) */
 } rb_exec;
+
+/* What runs from here on belongs to `operation`. Only a profile wants to know. */
+void rb_exec_enter(rb_exec *x, rb_operation operation);
 
 /* Fills a table with the best kernels up to `level`, which must not exceed what the processor has. */
 void rb_ops_fill(struct rb_ops *ops, rb_cpu_level level);
@@ -190,8 +212,9 @@ void rb_squeeze_backward(rb_exec *x, const rb_squeeze *s, size_t pixels, const f
 
 /* ---- the residual state ---- */
 
-/* state += sign · rint(sample[n]·(scale·up(z) + shift)·2^k), up = bilinear by `factor` (half-pixel centres).
- * z is n,h,w,c at low resolution; state is n,h·factor,w·factor,c with ld. `watch` may be NULL (undoing). */
+/* state += rint(up(scale'·z + shift')), up = bilinear by `factor` (half-pixel centres); scale', shift' are
+ * the affine times sign·sample[n]·2^k. Every level forms the same fused multiply-adds (state_ref.c). z is
+ * n,h,w,c at low resolution; state is n,h·factor,w·factor,c with ld. `watch` may be NULL (undoing). */
 typedef struct rb_state_add {
     rb_shape shape;
     const float *z;

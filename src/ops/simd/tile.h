@@ -72,8 +72,6 @@ static inline size_t fetch_distance(size_t floats, size_t ld) { return size_max(
 RB_INLINE void fetch(const float *p, size_t ahead, size_t n) {
     for (size_t i = 0; i < n; i += LINE) prefetch((uintptr_t)p + (ahead + i) * sizeof *p);
 }
-enum { BLOCK = 4096 };
-static inline size_t block_pixels(size_t ld) { return size_clamp(BLOCK / ld, 4, 64); }
 
 /* ---- sources */
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ops/operand.h"
+#include "ops/profile.h"
 
 /* out[i] = Σ_j w[i,j]·in[j] + b[i] */
 static void product(int rows, int columns, const float *w, const double *in, const float *b, double *out) {
@@ -45,6 +46,9 @@ static void gate_task(void *arg, int n, int thread) {
     for (size_t i = 0; i < c; i++) j->gate[(size_t)n * c + i] = (float)rb_hsigmoid(v2[i]);
 }
 
+/* Of one of the two products, all samples. */
+static double product_flops(const rb_squeeze *s) { return 2.0 * s->n * s->c * s->r; }
+
 static double *push_rows(rb_exec *x, const rb_squeeze *s) {
     size_t row = 3 * (size_t)s->c + 2 * (size_t)s->r;
     return rb_arena_push(&x->scratch, (size_t)rb_pool_threads(x->pool) * row * sizeof(double));
@@ -53,7 +57,8 @@ static double *push_rows(rb_exec *x, const rb_squeeze *s) {
 void rb_squeeze_gate(rb_exec *x, const rb_squeeze *s, const float *pooled, float *gate) {
     size_t mark = rb_arena_mark(&x->scratch);
     job j = {.s = s, .pooled = pooled, .gate = gate, .rows = push_rows(x, s)};
-    if (!x->dry) rb_pool_run(x->pool, s->n, gate_task, &j);
+    RB_RUN(x, RB_PROFILE_SQUEEZE_GATE, 2 * product_flops(s), 8.0 * s->c * (s->n + s->r),
+           rb_pool_run(x->pool, s->n, gate_task, &j));
     rb_arena_release(&x->scratch, mark);
 }
 
@@ -106,9 +111,8 @@ void rb_squeeze_backward(rb_exec *x, const rb_squeeze *s, size_t pixels, const f
     j.d_v1 = rb_arena_push(&x->scratch, samples * (size_t)s->r * sizeof(double));
     j.e = rb_arena_push(&x->scratch, samples * (size_t)s->r * sizeof(double));
     j.rows = push_rows(x, s);
-    if (!x->dry) {
-        rb_pool_run(x->pool, s->n, backward_task, &j);
-        add_parameter_gradients(&j, d_w1, d_b1, d_w2, d_b2);
-    }
+    RB_RUN(
+        x, RB_PROFILE_SQUEEZE_BACKWARD, 6 * product_flops(s), 16.0 * s->c * (s->n + s->r),
+        (rb_pool_run(x->pool, s->n, backward_task, &j), add_parameter_gradients(&j, d_w1, d_b1, d_w2, d_b2)));
     rb_arena_release(&x->scratch, mark);
 }

@@ -2,7 +2,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "ops/ops.h"
+#include "ops/profile.h"
 
 enum { CELL = 4 }; /* space to depth by 4 */
 
@@ -50,10 +50,10 @@ void rb_stem_forward(rb_exec *x, const rb_stem *s, rb_watch *watch) {
     int rows = s->image.n * (s->image.h / CELL);
     size_t mark = rb_arena_mark(&x->scratch);
     stem_job job = {s, rb_arena_push(&x->scratch, (size_t)rows * sizeof(rb_watch))};
-    if (!x->dry) {
-        rb_pool_run(x->pool, rows, stem_task, &job);
-        for (int i = 0; i < rows; i++) rb_watch_merge(watch, &job.rows[i]);
-    }
+    double bytes = (double)rb_elements(s->image) * (s->bytes ? 1 : 4);
+    bytes += 4.0 * (double)rb_pixels(s->image) * s->repeated;
+    RB_RUN(x, RB_PROFILE_STEM, 0, bytes, rb_pool_run(x->pool, rows, stem_task, &job));
+    for (int i = 0; !x->dry && i < rows; i++) rb_watch_merge(watch, &job.rows[i]);
     rb_arena_release(&x->scratch, mark);
 }
 
@@ -91,7 +91,8 @@ static void pack_task(void *arg, int row, int thread) {
 
 void rb_slice_pack(rb_exec *x, rb_shape shape, const void *src, int ld, void *dst) {
     slice_job j = {.shape = shape, .src = src, .dst = dst, .ld = ld};
-    if (!x->dry) rb_pool_run(x->pool, shape.n * shape.h, pack_task, &j);
+    RB_RUN(x, RB_PROFILE_COPY, 0, 8.0 * (double)rb_elements(shape),
+           rb_pool_run(x->pool, shape.n * shape.h, pack_task, &j));
 }
 
 static void to_map_task(void *arg, int row, int thread) {
@@ -105,9 +106,10 @@ static void to_map_task(void *arg, int row, int thread) {
 
 void rb_state_to_map(rb_exec *x, rb_shape shape, const int32_t *state, int k, float *dst) {
     slice_job j = {.shape = shape, .src = state, .dst = dst, .step = ldexpf(1, -k)};
-    if (!x->dry) rb_pool_run(x->pool, shape.n * shape.h, to_map_task, &j);
+    RB_RUN(x, RB_PROFILE_COPY, 0, 8.0 * (double)rb_elements(shape),
+           rb_pool_run(x->pool, shape.n * shape.h, to_map_task, &j));
 }
 
 void rb_zero(rb_exec *x, void *data, size_t bytes) {
-    if (!x->dry) memset(data, 0, bytes);
+    RB_RUN(x, RB_PROFILE_COPY, 0, (double)bytes, memset(data, 0, bytes));
 }
