@@ -68,8 +68,6 @@ def panel(left, title, x_name, x_ticks, series, colours):
     two, else of the planned ones."""
     filled = {n: s for n, s in series.items() if s["measured"] or s["planned"]}
     every = [p for s in filled.values() for p in s["measured"] + s["planned"]]
-    if not every:
-        return []
     x, y = Axis([p[0] for p in every], left, left + PANEL_WIDTH), Axis([p[1] for p in every], TOP + HEIGHT, TOP)
     parts = [text(left, TOP - 12, title), f'<rect x="{left}" y="{TOP}" width="{PANEL_WIDTH}" height="{HEIGHT}" fill="none" stroke="{INK}"/>']
     for v in y.ticks():
@@ -87,7 +85,8 @@ def panel(left, title, x_name, x_ticks, series, colours):
 
 
 def picture(path, x_name, x_ticks, panels, colours):
-    """`panels`: [(title, series)]. Writes the SVG."""
+    """`panels`: [(title, series)]; one without points is left out. Writes the SVG."""
+    panels = [(title, series) for title, series in panels if any(s["measured"] or s["planned"] for s in series.values())]
     parts = []
     for i, (title, series) in enumerate(panels):
         parts += panel(LEFT + i * (PANEL_WIDTH + GAP), title, x_name, x_ticks, series, colours)
