@@ -140,6 +140,9 @@ static const cli_option bench_options[] = {
     PRECISION,
     {INT("steps", "5", 1, 1000000, "steps to measure, after one that is not")},
     {FLAG("profile", "also time, GFLOP/s, GB/s and share of the floor by operator and operation")},
+    {TEXT("data", "DIR",
+          "also as many training steps on the pictures below DIR, in blocks between those on random ones")},
+    {WORKERS},
     JSON,
     MACHINE,
     END};
@@ -176,7 +179,10 @@ const cli_verb cli_verbs[] = {
      "Lists the layers of a network with shapes, parameters and multiply-accumulates.", inspect_options,
      verb_inspect},
     {"bench", "pictures a second and memory on this machine",
-     "Measures pictures a second and memory, on random pictures.", bench_options, verb_bench},
+     "Measures pictures a second and memory, on random pictures; with --data also what feeding the steps "
+     "from "
+     "picture files costs.",
+     bench_options, verb_bench},
     {"synth", "draw a small picture set to try things on",
      "Draws a picture set with classes of coloured shapes over clutter: DIR/{train,val}/CLASS/*.jpg.",
      synth_options, verb_synth},

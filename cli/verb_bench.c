@@ -24,6 +24,15 @@ static void processor_name(char *name, size_t size) {
     if (f) fclose(f);
 }
 
+static void print_data_text(const revbifpn_bench_result *r) {
+    printf(
+        "  … fed from files   %.2f best, %.2f median; a step takes %.3f × the time, %.1f ms of it waiting\n",
+        r->data_images_per_second_best, r->data_images_per_second_median, r->data_time_ratio,
+        1e3 * r->data_wait_seconds);
+    printf("  processor time     %.2f ms a picture in a step, %.2f ms to prepare one\n",
+           1e3 * r->step_cpu_seconds, 1e3 * r->preparing_cpu_seconds);
+}
+
 static void print_text(const cli_args *args, const revbifpn *ctx, const revbifpn_bench_options *o,
                        const revbifpn_bench_result *r) {
     char processor[256];
@@ -33,8 +42,26 @@ static void print_text(const cli_args *args, const revbifpn *ctx, const revbifpn
     printf("%s, %d threads, %s kernels\n", processor, revbifpn_threads(ctx), revbifpn_cpu(ctx));
     printf("  pictures a second  %.2f best, %.2f median\n", r->images_per_second_best,
            r->images_per_second_median);
+    if (o->data) print_data_text(r);
     printf("  planned            %s\n", cli_bytes(r->planned_bytes));
     printf("  peak resident      %s\n", cli_bytes(r->peak_rss_bytes));
+}
+
+static void print_data_json(const revbifpn_bench_options *o, const revbifpn_bench_result *r) {
+    const struct {
+        const char *name;
+        double value;
+    } rows[] = {{"images_per_second_best", r->data_images_per_second_best},
+                {"images_per_second_median", r->data_images_per_second_median},
+                {"time_ratio", r->data_time_ratio},
+                {"wait_seconds_per_step", r->data_wait_seconds},
+                {"preparing_cpu_seconds_per_image", r->preparing_cpu_seconds}};
+    printf(", \"data\": {\"workers\": %d", o->workers);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        printf(", \"%s\": ", rows[i].name);
+        cli_json_real(stdout, rows[i].value);
+    }
+    printf("}");
 }
 
 static void print_json(const cli_args *args, const revbifpn *ctx, const revbifpn_bench_options *o,
@@ -55,6 +82,9 @@ static void print_json(const cli_args *args, const revbifpn *ctx, const revbifpn
     printf(", \"arena_planned_bytes\": %" PRIu64 ", \"arena_high_bytes\": %" PRIu64
            ", \"allocations_after_first_step\": %" PRIu64,
            r->arena_planned_bytes, r->arena_high_bytes, r->allocations_after_first_step);
+    printf(", \"step_cpu_seconds_per_image\": ");
+    cli_json_real(stdout, r->step_cpu_seconds);
+    if (o->data) print_data_json(o, r);
     if (o->profile) cli_json_profile(stdout, profile, r, o->steps);
     printf(", \"processor\": ");
     cli_json_string(stdout, processor);
@@ -93,6 +123,8 @@ int verb_bench(const cli_args *args) {
         options.activations =
             strcmp(cli_text(args, "activations"), "stored") ? REVBIFPN_REVERSIBLE : REVBIFPN_STORED;
         options.precision = strcmp(cli_text(args, "precision"), "bf16") ? REVBIFPN_FLOAT32 : REVBIFPN_BF16;
+        options.data = cli_text(args, "data");
+        options.workers = (int)cli_int(args, "workers");
         if (cli_given(args, "profile")) options.profile = cli_profile_add;
         options.user = &profile;
         status = revbifpn_bench(ctx, &options, &result);

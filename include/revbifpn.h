@@ -359,6 +359,9 @@ typedef struct revbifpn_bench_options {
     int width, height, batch, steps, training;
     revbifpn_activations activations;
     revbifpn_precision precision;
+    const char *data; /* folder of pictures: blocks of training steps fed from it, between those that are
+                         not; NULL: none */
+    int workers;      /* threads that read and prepare these; 0: no own ones */
     void (*profile)(void *user, const revbifpn_profile_row *row); /* called at the end; may be NULL */
     void *user;
 } revbifpn_bench_options;
@@ -369,9 +372,18 @@ typedef struct revbifpn_bench_result {
     uint64_t arena_planned_bytes,
         arena_high_bytes; /* kept + scratch: planned, and the high-water mark of the run */
     uint64_t allocations_after_first_step;
+    double step_cpu_seconds; /* processor time of a picture in a step, all threads together */
+    /* With `data`, else 0. A fed step counts from asking for its batch to its end. */
+    double data_images_per_second_best, data_images_per_second_median;
+    double data_time_ratio;       /* fed step / step: medians of a pair of blocks, then of the pairs */
+    double data_wait_seconds;     /* mean wait for a batch */
+    double preparing_cpu_seconds; /* processor time of reading, decoding and augmenting a picture */
 } revbifpn_bench_result;
 REVBIFPN_API revbifpn_bench_options revbifpn_default_bench(void);
-/* Steps on random pictures; one step of warm-up is not counted. */
+/* Steps on random pictures; one step of warm-up is not counted. With `data` they are followed by as many
+ * steps on pictures below that folder (any layout; training only), in alternating blocks of at most eight;
+ * the first four steps of a fed block are not counted, since the loader is then ahead by as much as it ever
+ * will be. */
 REVBIFPN_API revbifpn_status revbifpn_bench(revbifpn *ctx, const revbifpn_bench_options *options,
                                             revbifpn_bench_result *out) REVBIFPN_CHECKED;
 

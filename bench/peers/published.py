@@ -2,8 +2,9 @@
 """Speed of the published PyTorch RevBiFPN in training or inference, as one process; prints one JSON line.
 
 usage: published.py --official DIR --model s0 --imgsz 224 --batch 16 [--mode train|infer]
-                    [--activations reversible|stored] [--channels-last] [--compile] [--steps 4] [--threads 2]
-DIR holds the published code (revbifpn.py, rev_structs/). One step of warm-up is not counted."""
+                    [--activations reversible|stored] [--channels-last] [--compile] [--steps 4] [--threads 2] [--levels N]
+DIR holds the published code (revbifpn.py, rev_structs/). --levels: extension levels instead of the model's own. One step
+of warm-up is not counted; with --compile two, and compiling is in them."""
 import argparse, contextlib, io, json, resource, sys, time, warnings
 
 warnings.filterwarnings("ignore")
@@ -18,6 +19,7 @@ p.add_argument("--channels-last", action="store_true")
 p.add_argument("--compile", action="store_true")
 p.add_argument("--steps", type=int, default=4)
 p.add_argument("--threads", type=int, default=2)
+p.add_argument("--levels", type=int)
 a = p.parse_args()
 import torch
 
@@ -27,8 +29,9 @@ import revbifpn
 torch.manual_seed(0)
 torch.set_num_threads(a.threads)
 stored = {"disable_rev": True, "disable_recomp": True} if a.activations == "stored" else {}
+levels = {"num_ext_layers": a.levels} if a.levels else {}
 with contextlib.redirect_stdout(io.StringIO()):
-    model = revbifpn.RevBiFPN_S(arch="revbifpn_" + a.model, **stored)
+    model = revbifpn.RevBiFPN_S(arch="revbifpn_" + a.model, **stored, **levels)
 x = torch.randn(a.batch, 3, a.imgsz, a.imgsz)
 y = torch.arange(a.batch) % 1000
 if a.channels_last:
@@ -50,10 +53,11 @@ def infer():
 
 
 seconds = []
-for step in range(a.steps + 1):
+warmup = 2 if a.compile else 1
+for step in range(a.steps + warmup):
     start = time.perf_counter()
     train() if a.mode == "train" else infer()
-    if step:
+    if step >= warmup:
         seconds.append(time.perf_counter() - start)
 seconds.sort()
 print(json.dumps({

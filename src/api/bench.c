@@ -3,34 +3,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 
-#include "api/context.h"
+#include "api/bench.h"
 #include "base/rng.h"
 #include "model/config.h"
-#include "ops/profile.h"
-#include "train/step.h"
 
 revbifpn_bench_options revbifpn_default_bench(void) {
     return (revbifpn_bench_options){
-        .struct_size = sizeof(revbifpn_bench_options), .batch = 16, .steps = 5, .training = 1};
+        .struct_size = sizeof(revbifpn_bench_options), .batch = 16, .steps = 5, .training = 1, .workers = 2};
 }
 
-typedef struct bench {
-    revbifpn *ctx;
-    const revbifpn_bench_options *options;
-    rb_model network;
-    rb_step step;
-    rb_step_bytes bytes;
-    rb_shape image;
-    uint8_t *pictures;
-    int32_t *labels;
-    double *seconds; /* steps */
-    rb_profile profile;
-    size_t allocations;
-    uint64_t resident; /* peak RSS of a profile, before the arrays that measure the peaks */
-} bench;
-
-static revbifpn_status open_bench(bench *b) {
+static revbifpn_status open_bench(rb_bench *b) {
     revbifpn_status status;
     rb_error *err = &b->ctx->error;
     const revbifpn_bench_options *o = b->options;
@@ -57,15 +41,10 @@ fail:
     return status;
 }
 
-static void fill_batch(bench *b) {
+static void fill_batch(rb_bench *b) {
     rb_rng rng = rb_rng_open(0, RB_PURPOSE_TEST, 0, 0);
     for (size_t i = 0; i < rb_elements(b->image); i++) b->pictures[i] = (uint8_t)rb_rng_u32(&rng);
     for (int i = 0; i < b->image.n; i++) b->labels[i] = i % b->options->model.classes;
-}
-
-static revbifpn_status infer(bench *b, const rb_images *images) {
-    rb_pass pass = {.exec = &b->step.exec, .err = &b->ctx->error, .k = RB_GRID_START};
-    return rb_model_forward_on_a_grid(&b->network, &pass, images);
 }
 
 static uint64_t peak_resident(void) {
@@ -75,7 +54,7 @@ static uint64_t peak_resident(void) {
 }
 
 /* Each operation of the network forward and backward, each part of the head likewise. */
-static revbifpn_status start_profile(bench *b) {
+static revbifpn_status start_profile(rb_bench *b) {
     revbifpn_status status;
     rb_peak peak;
     int most = 2 * RB_MAX_STREAMS * (b->network.stack.ops + 2) + 2 * RB_PART_OPTIMIZER;
@@ -87,26 +66,45 @@ fail:
     return status;
 }
 
-static revbifpn_status run_step(bench *b, const rb_images *images, uint64_t index) {
+revbifpn_status rb_bench_step(rb_bench *b, const uint8_t *pictures, const int32_t *labels) {
+    rb_error *err = &b->ctx->error;
+    rb_preprocess p = rb_preprocess_default();
+    rb_images images = {.shape = b->image, .bytes = pictures, .mean = p.mean, .std = p.std};
+    rb_pass pass = {.exec = &b->step.exec, .err = err, .k = RB_GRID_START};
     rb_step_report report;
-    if (!b->options->training) return infer(b, images);
-    return rb_step_run(&b->step, images, b->labels, 0.01, index, &report, &b->ctx->error);
+    if (b->options->training) return rb_step_run(&b->step, &images, labels, 0.01, b->index++, &report, err);
+    return rb_model_forward_on_a_grid(&b->network, &pass, &images);
 }
 
-static revbifpn_status run_steps(bench *b) {
-    revbifpn_status status;
-    rb_preprocess p = rb_preprocess_default();
-    rb_images images = {.shape = b->image, .bytes = b->pictures, .mean = p.mean, .std = p.std};
-    TRY(run_step(b, &images, 0)); /* warm-up */
-    if (b->options->profile) TRY(start_profile(b));
-    b->allocations = rb_alloc_count();
-    for (int i = 0; i < b->options->steps; i++) {
+/* Processor time of the whole process. */
+static double cpu_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+revbifpn_status rb_bench_steps(rb_bench *b, int from, int count) {
+    revbifpn_status status = REVBIFPN_OK;
+    size_t allocations = rb_alloc_count();
+    double cpu = cpu_seconds();
+    for (int i = from; i < from + count; i++) {
         double start = rb_profile_now();
         if (b->options->profile) rb_profile_begin(&b->profile);
-        TRY(run_step(b, &images, (uint64_t)(i + 1)));
+        TRY(rb_bench_step(b, b->pictures, b->labels));
         if (b->options->profile) rb_profile_end(&b->profile);
         b->seconds[i] = rb_profile_now() - start;
     }
+    b->cpu_seconds += cpu_seconds() - cpu;
+    b->allocations += rb_alloc_count() - allocations;
+fail:
+    return status;
+}
+
+static revbifpn_status run(rb_bench *b, revbifpn_bench_result *out) {
+    revbifpn_status status;
+    TRY(rb_bench_step(b, b->pictures, b->labels)); /* the warm-up */
+    if (b->options->profile) TRY(start_profile(b));
+    return b->options->data ? rb_bench_with_data(b, out) : rb_bench_steps(b, 0, b->options->steps);
 fail:
     return status;
 }
@@ -135,7 +133,7 @@ static void name_operation(rb_operation o, char *name, size_t size) {
     }
 }
 
-static void report_operation(const bench *b, const rb_profile_operation *o) {
+static void report_operation(const rb_bench *b, const rb_profile_operation *o) {
     revbifpn_profile_row row = row_of(&o->row);
     row.kind = REVBIFPN_PROFILE_OPERATION;
     row.seconds = o->elapsed;
@@ -145,7 +143,7 @@ static void report_operation(const bench *b, const rb_profile_operation *o) {
     b->options->profile(b->options->user, &row);
 }
 
-static void report_profile(const bench *b) {
+static void report_profile(const rb_bench *b) {
     const rb_profile *p = &b->profile;
     revbifpn_profile_row rest = {.name = "rest", .direction = ""};
     for (int op = 0; op < RB_PROFILE_OPS; op++) {
@@ -159,17 +157,23 @@ static void report_profile(const bench *b) {
     for (int i = 0; i < p->count; i++) report_operation(b, &p->operations[i]);
 }
 
-static int by_size(const void *a, const void *b) {
+int rb_bench_by_size(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-static void summarise(bench *b, revbifpn_bench_result *out) {
+void rb_bench_rates(double *seconds, int steps, int batch, double *best, double *median) {
+    qsort(seconds, (size_t)steps, sizeof *seconds, rb_bench_by_size);
+    *best = batch / seconds[0];
+    *median = batch / seconds[steps / 2];
+}
+
+static void summarise(rb_bench *b, revbifpn_bench_result *out) {
     const revbifpn_bench_options *o = b->options;
-    out->allocations_after_first_step = rb_alloc_count() - b->allocations;
-    qsort(b->seconds, (size_t)o->steps, sizeof *b->seconds, by_size);
-    out->images_per_second_best = o->batch / b->seconds[0];
-    out->images_per_second_median = o->batch / b->seconds[o->steps / 2];
+    out->allocations_after_first_step = b->allocations;
+    out->step_cpu_seconds = b->cpu_seconds / o->steps / o->batch;
+    rb_bench_rates(b->seconds, o->steps, o->batch, &out->images_per_second_best,
+                   &out->images_per_second_median);
     out->peak_gflops = b->profile.peak.flops * 1e-9;
     out->peak_gbytes = b->profile.peak.read * 1e-9;
     out->peak_rss_bytes = o->profile ? b->resident : peak_resident();
@@ -183,15 +187,18 @@ static void summarise(bench *b, revbifpn_bench_result *out) {
 revbifpn_status revbifpn_bench(revbifpn *ctx, const revbifpn_bench_options *options,
                                revbifpn_bench_result *out) {
     revbifpn_status status;
-    bench b = {.ctx = ctx, .options = options};
+    rb_bench b = {.ctx = ctx, .options = options};
     if (options->steps < 1 || options->batch < 1)
         return rb_fail(&ctx->error, REVBIFPN_BAD_ARGUMENT, "steps and batch: at least 1");
+    if (options->data && (!options->training || options->model.input_channels != 3 || options->profile))
+        return rb_fail(&ctx->error, REVBIFPN_BAD_ARGUMENT,
+                       "data: only for training steps of a network of 3 channels, without a profile");
     if (!options->model.classes)
         return rb_fail(&ctx->error, REVBIFPN_BAD_ARGUMENT, "bench needs a network with classes");
     *out = (revbifpn_bench_result){0};
     TRY(open_bench(&b));
     fill_batch(&b);
-    TRY(run_steps(&b));
+    TRY(run(&b, out));
     if (options->profile) report_profile(&b);
     summarise(&b, out);
 fail:

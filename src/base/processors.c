@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/threads.h"
 
@@ -94,4 +95,15 @@ int rb_usable_processors(void) {
     int quota = quota_processors();
     if (quota < count) count = quota;
     return count < 1 ? 1 : count;
+}
+
+void rb_thread_step_back(void) {
+    struct sched_param none = {0};
+    (void)!sched_setscheduler(0, SCHED_IDLE, &none); /* 0: this thread; refused, it stays as it was */
+}
+
+double rb_thread_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }

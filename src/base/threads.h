@@ -23,4 +23,9 @@ void rb_pool_run(rb_pool *pool, int tasks, rb_task *fn, void *arg);
  * ≥ 1 */
 int rb_usable_processors(void);
 
+/* From now on the calling thread runs only while no other wants a processor: for work that is done ahead. */
+void rb_thread_step_back(void);
+/* Processor time that the calling thread has used, in seconds. */
+double rb_thread_seconds(void);
+
 #endif

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/threads.h"
 #include "data/sampler.h"
 
 enum { MAX_THREADS = 256, NAMED_FILES = 3 };
@@ -50,6 +51,7 @@ struct rb_loader {
     int handed;           /* pictures of the last opened batch given to workers */
     unsigned char *known; /* count: file_state */
     char **reasons;       /* count: why a bad file is bad */
+    rb_loader_work work_done;
 
     rb_scratch scratch; /* of the caller's thread */
     bool delivered;     /* the caller holds batch `taken` */
@@ -204,25 +206,30 @@ static bool hand_out(rb_loader *l, slot **s, int *place) {
     return true;
 }
 
-static void finish_picture(rb_loader *l, slot *s) {
+/* Fills a place that was handed out, with the mutex open meanwhile. */
+static void make_picture(rb_loader *l, slot *s, int place, rb_scratch *scratch) {
+    pthread_mutex_unlock(&l->mutex);
+    double start = rb_thread_seconds();
+    fill_place(l, s, place, scratch);
+    double seconds = rb_thread_seconds() - start;
+    pthread_mutex_lock(&l->mutex);
+    l->work_done.pictures++;
+    l->work_done.cpu_seconds += seconds;
     if (++s->finished == s->count) pthread_cond_signal(&l->ready);
 }
 
 static void *worker(void *arg) {
     rb_loader *l = arg;
     rb_scratch scratch = {0};
+    rb_thread_step_back();
     pthread_mutex_lock(&l->mutex);
     while (!l->stop) {
         slot *s;
         int place;
-        if (!hand_out(l, &s, &place)) {
+        if (hand_out(l, &s, &place))
+            make_picture(l, s, place, &scratch);
+        else
             pthread_cond_wait(&l->work, &l->mutex);
-            continue;
-        }
-        pthread_mutex_unlock(&l->mutex);
-        fill_place(l, s, place, &scratch);
-        pthread_mutex_lock(&l->mutex);
-        finish_picture(l, s);
     }
     pthread_mutex_unlock(&l->mutex);
     rb_scratch_free(&scratch);
@@ -305,21 +312,20 @@ static void give_back(rb_loader *l) {
     pthread_mutex_unlock(&l->mutex);
 }
 
-/* Waits until batch `taken` is complete; without threads, completes it here. */
+/* Waits until batch `taken` is complete, and makes pictures of it meanwhile: without threads all of them.
+ * Other processes may leave the threads, which stand back, next to nothing; the caller has its own priority.
+ */
 static slot *wait_for_batch(rb_loader *l) {
     slot *s = &l->ring[l->taken % (uint64_t)l->options.ring];
     pthread_mutex_lock(&l->mutex);
     while (l->opened <= l->taken || s->finished < s->count) {
         slot *mine;
         int place;
-        if (l->started || !hand_out(l, &mine, &place)) {
+        bool begun = l->opened > l->taken + 1 || (l->opened == l->taken + 1 && l->handed == s->count);
+        if (!begun && hand_out(l, &mine, &place))
+            make_picture(l, mine, place, &l->scratch);
+        else
             pthread_cond_wait(&l->ready, &l->mutex);
-            continue;
-        }
-        pthread_mutex_unlock(&l->mutex);
-        fill_place(l, mine, place, &l->scratch);
-        pthread_mutex_lock(&l->mutex);
-        finish_picture(l, mine);
     }
     pthread_mutex_unlock(&l->mutex);
     return s;
@@ -342,6 +348,13 @@ revbifpn_status rb_loader_next(rb_loader *l, rb_batch *batch, rb_error *err) {
     }
     if (l->failure.status && err) *err = l->failure;
     return l->failure.status;
+}
+
+rb_loader_work rb_loader_worked(rb_loader *l) {
+    pthread_mutex_lock(&l->mutex);
+    rb_loader_work work = l->work_done;
+    pthread_mutex_unlock(&l->mutex);
+    return work;
 }
 
 int rb_loader_batches(const rb_loader *l) { return l->batches; }

@@ -3,7 +3,8 @@
  * The sequence of batches depends on the options alone: not on the number of threads, on their timing, or on
  * where a run was resumed. Batch b of epoch e holds the samples b·batch … of the sampler's order of that
  * epoch; the loader goes on from one epoch to the next by itself. The unit of work is one picture, so a slow
- * one delays the others no more than the ring is deep.
+ * one delays the others no more than the ring is deep. The threads run only while no other thread wants a
+ * processor, so they do not slow what the batches are for; a caller that must wait helps with its batch.
  *
  * A picture that cannot be read is replaced by the next readable one in sample order (index + 1, from the
  * last to the first), whose label comes with it; the transform is drawn for the index that was asked for. */
@@ -68,6 +69,13 @@ revbifpn_status rb_loader_open(rb_loader **loader, const rb_loader_options *opti
 revbifpn_status rb_loader_next(rb_loader *loader, rb_batch *batch, rb_error *err) RB_CHECKED;
 /* Stops at any moment: pictures being decoded are finished, the rest is dropped. */
 void rb_loader_close(rb_loader **loader);
+
+/* What the loader has done so far, all threads together. */
+typedef struct rb_loader_work {
+    uint64_t pictures;  /* prepared, those of batches not yet delivered included */
+    double cpu_seconds; /* processor time in reading, decoding and transforming them */
+} rb_loader_work;
+rb_loader_work rb_loader_worked(rb_loader *loader);
 
 /* Batches in an epoch. */
 int rb_loader_batches(const rb_loader *loader);

@@ -131,6 +131,19 @@ static void plan_counts_every_kind(void **state) {
     json_decref(stored);
 }
 
+static void bench_of_data_that_is_not_there(void **state) {
+    (void)state;
+    char folder[4096], line[4200];
+    make_folder(folder);
+    refuse("bench --imgsz 32 --batch 2 --data /nonexistent", 1, "/nonexistent");
+    refuse("bench --imgsz 32 --batch 2 --data", 2, "--data needs a value");
+    refuse("bench --imgsz 32 --batch 2 --mode infer --data d", 2, "only for training steps");
+    refuse("bench --imgsz 32 --batch 2 --profile --data d", 2, "without a profile");
+    snprintf(line, sizeof line, "bench --imgsz 32 --batch 2 --data %s", folder);
+    refuse(line, 1, "0 pictures");
+    remove_folder(folder);
+}
+
 static void help_and_version(void **state) {
     (void)state;
     command_result r = command_run("--version");
@@ -262,6 +275,7 @@ int main(void) {
         cmocka_unit_test(the_seven_published_networks),
         cmocka_unit_test(inspect_lists_the_layers),
         cmocka_unit_test(plan_counts_every_kind),
+        cmocka_unit_test(bench_of_data_that_is_not_there),
         cmocka_unit_test(profile_has_two_tables_of_one_time),
         cmocka_unit_test(help_and_version),
         cmocka_unit_test(lost_output_is_a_failure),

@@ -83,6 +83,7 @@ static void defaults_are_the_librarys(void **state) {
     a = good("bench", "");
     revbifpn_bench_options b = revbifpn_default_bench();
     assert_true(cli_int(&a, "batch") == b.batch && cli_int(&a, "steps") == b.steps && b.training);
+    assert_true(cli_int(&a, "workers") == b.workers && !cli_text(&a, "data") && !b.data);
 }
 
 static void both_ways_of_writing_a_value(void **state) {

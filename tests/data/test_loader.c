@@ -135,6 +135,22 @@ static void same_batches_for_any_threads(void **state) {
     }
 }
 
+/* Work is counted, whoever does it: at least what was delivered, and no more than the ring beyond it. */
+static void work_is_counted(void **state) {
+    (void)state;
+    for (size_t t = 0; t < 4; t++) {
+        rb_loader_options options = options_for(true, thread_counts[t]);
+        rb_loader *loader = open_loader(&options);
+        for (int i = 1; i <= STEPS; i++) {
+            next(loader);
+            rb_loader_work work = rb_loader_worked(loader);
+            assert_true(work.pictures >= (uint64_t)(i * BATCH) && work.cpu_seconds > 0);
+            assert_true(work.pictures <= (uint64_t)((i - 1 + options.ring) * BATCH));
+        }
+        rb_loader_close(&loader);
+    }
+}
+
 static void resume_in_mid_epoch(void **state) {
     (void)state;
     uint64_t want[STEPS];
@@ -320,6 +336,7 @@ static void wrong_options_are_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_PICTURES(same_batches_for_any_threads),
+        WITH_PICTURES(work_is_counted),
         WITH_PICTURES(resume_in_mid_epoch),
         WITH_PICTURES(epochs_visit_each_picture_once),
         WITH_PICTURES(validation_keeps_order_and_rest),
