@@ -15,6 +15,7 @@ enum {
     WINDOW_FLOATS = 8192,   /* what the staged rows of a task should fit in, if possible */
     CHAIN = RUN / 2,        /* results that a chain of moments takes, times two */
     TASKS = 16,             /* at least, where there are so many rows */
+    LARGE = 1 << 24,        /* bytes of the operands, see plan.large */
     SPLITS = 16             /* of the weight gradient's sum, at most */
 };
 
@@ -24,9 +25,10 @@ typedef struct plan {
     size_t rows, rblocks, items;     /* output rows of a block; blocks a sample; n·rblocks */
     size_t low, high;                /* backward: border of d_dst, before and after */
     size_t pitch, ring, plane;       /* floats of a bordered row; rows of a ring; floats of a plane */
-    size_t strip;                    /* backward: rows of d_dst that are staged at a time */
+    size_t strip;                    /* backward: rows of src that are staged at a time */
     size_t src_plane, thread_floats; /* backward: floats of a plane of src; of all planes of a thread */
     size_t splits;
+    bool large; /* more than the caches hold: ask for rows early */
     size_t packed, spans, order, starts, buffers, moments[3], slots, partials, total;
 } plan;
 
@@ -65,6 +67,7 @@ static void plan_shared(plan *x, int threads) {
 static plan plan_forward(const rb_depthwise *p, int threads) {
     plan x = plan_common(p);
     x.pitch = ((x.ow - 1) * x.s + x.k) * VL;
+    x.large = sizeof(float) * x.n * (x.h * x.w * (size_t)p->src.ld + x.oh * x.ow * x.c) > LARGE;
     x.ring = x.k, x.plane = x.ring * x.pitch;
     plan_blocks(&x, x.plane);
     x.thread_floats = x.plane * x.planes;
@@ -75,14 +78,15 @@ static plan plan_forward(const rb_depthwise *p, int threads) {
 
 static plan plan_backward(const rb_depthwise *p, int threads) {
     plan x = plan_common(p);
+    x.large = sizeof(float) * x.n * 2 * (x.h * x.w * (size_t)p->src.ld + x.oh * x.ow * x.c) > LARGE;
     x.low = x.pad / x.s, x.high = (x.s - 1 + x.pad) / x.s;
     x.pitch = (x.ow + x.low + x.high) * VL;
-    size_t row = x.pitch + x.s * x.w * VL, border = (x.low + x.high) * x.pitch;
+    size_t row = x.pitch + x.w * VL, border = (x.low + x.high) * x.pitch;
     plan_blocks(&x, row + border);
-    size_t fit = WINDOW_FLOATS / x.planes;
-    x.strip = size_clamp(fit > border ? (fit - border) / row : 1, 1, size_clamp(RUN / x.ow, 1, x.rows));
+    size_t fit = WINDOW_FLOATS / x.planes, most = size_clamp(RUN / x.w, 1, x.rows);
+    x.strip = x.s == 1 && fit > border ? size_clamp((fit - border) / row, 1, most) : 1;
     x.ring = x.strip + x.low + x.high, x.plane = x.ring * x.pitch;
-    x.src_plane = x.strip * x.s * x.w * VL;
+    x.src_plane = x.strip * x.w * VL;
     x.thread_floats = (x.plane + x.src_plane) * x.planes;
     x.splits = size_min(SPLITS, x.items);
     plan_shared(&x, threads);
@@ -209,6 +213,13 @@ static window window_of(const plan *x, const float *plane, size_t row) {
     return (window){plane, row % x->ring * x->pitch, x->ring * x->pitch};
 }
 
+/* Asks for the channels of `pixels` pixels, `ld` floats apart, before they are needed. */
+RB_INLINE void fetch_pixels(const void *from, size_t pixels, size_t ld, size_t n) {
+    const float *at = from;
+    for (size_t i = 0; i < pixels; i++, at += ld)
+        for (size_t c = 0; c < n; c += VL) __builtin_prefetch(at + c, 0, 2);
+}
+
 /* ---- forward */
 
 typedef struct forward {
@@ -270,11 +281,21 @@ static void open_chains(forward *f) {
     memset(m.square + at, 0, f->b.vectors * VL * sizeof *m.square);
 }
 
+/* Asks for the rows that are staged next. */
+RB_INLINE void fetch_forward(const forward *f, size_t row) {
+    const plan *x = &f->j->x;
+    const rb_source *s = &f->j->p->src;
+    size_t y = f->y0 * x->s + row - x->pad, rows = y < x->h ? size_min(x->s, x->h - y) : 0;
+    fetch_pixels((const float *)s->data + ((f->sample * x->h + y) * x->w) * (size_t)s->ld + f->b.c,
+                 rows * x->w, (size_t)s->ld, f->b.cn);
+}
+
 /* Results first … first + count − 1 of a row. */
-static void forward_row(forward *f, size_t y, size_t first, size_t count) {
+RB_TARGET static void forward_row(forward *f, size_t y, size_t first, size_t count) {
     const job *j = f->j;
     const plan *x = &j->x;
     float *dst = j->dst + ((f->sample * x->oh + f->y0 + y) * x->ow + first) * x->c + f->b.c;
+    if (x->large && !first) fetch_forward(f, y * x->s + x->k);
     for (size_t v = 0; v < f->b.vectors; v++) {
         tap_row row = taps_of(j, f->b.v + v, 0, f->spans, f->planes + v * x->plane, y * x->s);
         row.step = x->s * VL, row.shift = first * row.step;
@@ -391,37 +412,51 @@ static void data_part(const job *j, const part *t, size_t first, size_t last) {
                      act, t->b.c, t->b.cn, slot, stride);
 }
 
-/* Of rows first … last − 1 of src, which begin at row y of d_dst. */
-static void weights_part(const job *j, const part *t, size_t y, size_t first, size_t last, float *partial) {
+/* Of rows first … last − 1 of src. */
+static void weights_part(const job *j, const part *t, size_t first, size_t last, float *partial) {
     const plan *x = &j->x;
     const uint32_t *starts = counts_at(j->scratch, x->starts);
     load_source(&j->p->src, (t->sample * x->h + t->sy0 + first) * x->w, (last - first) * x->w, t->b.c,
                 t->b.cn, t->src, VL, x->src_plane);
     for (size_t v = 0; v < t->b.vectors; v++)
-        for (size_t class = 0; class < x->s * x->s; class ++) {
-            size_t ry = class / x->s, rx = class % x->s;
-            if (rx >= x->w || ry >= last - first) continue;
-            weight_rows w = {.src = t->src + v * x->src_plane + (ry * x->w + rx) * VL,
-                             .step = x->s * VL,
-                             .src_pitch = x->s * x->w * VL,
-                             .dz = window_of(x, t->dz + v * x->plane, y),
-                             .pitch = x->pitch,
-                             .rows = ceil_div(last - first - ry, x->s),
-                             .count = ceil_div(x->w - rx, x->s)};
-            weights_list(w, spans_at(j) + starts[class], starts[class + 1] - starts[class],
-                         partial + v * x->taps * VL);
-        }
+        for (size_t row = first; row < size_min(last, first + x->s); row++)
+            for (size_t rx = 0; rx < x->s && rx < x->w; rx++) {
+                const uint32_t *start = starts + row % x->s * x->s + rx;
+                weight_rows w = {.src = t->src + v * x->src_plane + ((row - first) * x->w + rx) * VL,
+                                 .step = x->s * VL,
+                                 .src_pitch = x->s * x->w * VL,
+                                 .dz = window_of(x, t->dz + v * x->plane, row / x->s),
+                                 .pitch = x->pitch,
+                                 .rows = ceil_div(last - row, x->s),
+                                 .count = ceil_div(x->w - rx, x->s)};
+                weights_list(w, spans_at(j) + start[0], start[1] - start[0], partial + v * x->taps * VL);
+            }
 }
 
-static void backward_part(const job *j, const part *t, float *partial) {
+/* Asks for what the next strip reads: rows from `row` on of src, and of d_dst those from `staged` on. */
+RB_INLINE void fetch_backward(const job *j, const part *t, size_t row, size_t staged) {
     const plan *x = &j->x;
-    size_t border = x->low + x->high;
-    for (size_t y = 0, staged = 0; y < t->rows; y += x->strip) {
-        size_t rows = size_min(x->strip, t->rows - y);
-        size_t first = y * x->s, last = size_min((y + rows) * x->s, t->src_rows);
-        for (; staged < y + rows + border; staged++) stage_gradient(j, t, staged);
-        if (j->sink->d) data_part(j, t, first, last);
-        if (j->d_wgt) weights_part(j, t, y, first, last, partial);
+    const rb_gradient *g = j->d_dst;
+    const rb_source *s = &j->p->src;
+    size_t last = size_min(row + x->strip, t->src_rows), count = last > row ? last - row : 0;
+    size_t at = (t->sample * x->h + t->sy0 + row) * x->w, c = t->b.c, n = t->b.cn;
+    if (j->d_wgt) fetch_pixels((const float *)s->data + at * (size_t)s->ld + c, count * x->w, (size_t)s->ld, n);
+    if (j->sink->d) fetch_pixels(j->sink->d + at * (size_t)j->sink->ld + c, count * x->w, (size_t)j->sink->ld, n);
+    size_t y = t->y0 + staged - x->low, needed = (row + x->strip - 1) / x->s + 1 + x->low + x->high;
+    if (needed <= staged || y >= x->oh) return;
+    at = (t->sample * x->oh + y) * x->ow, count = size_min(needed - staged, x->oh - y) * x->ow;
+    if (g->d) fetch_pixels(g->d + at * (size_t)g->ld + c, count, (size_t)g->ld, n);
+    if (g->affine.scale) fetch_pixels(g->z + at * x->c + c, count, x->c, n);
+}
+
+RB_TARGET static void backward_part(const job *j, const part *t, float *partial) {
+    const plan *x = &j->x;
+    for (size_t row = 0, last, staged = 0; row < t->src_rows; row = last) {
+        last = size_min(row + x->strip, t->src_rows);
+        for (; staged < (last - 1) / x->s + 1 + x->low + x->high; staged++) stage_gradient(j, t, staged);
+        if (x->large) fetch_backward(j, t, last, staged);
+        if (j->sink->d) data_part(j, t, row, last);
+        if (j->d_wgt) weights_part(j, t, row, last, partial);
     }
 }
 
