@@ -11,11 +11,13 @@
 #include "ops/depthwise/taps_simd.h"
 
 enum {
-    PLANES = 64 / VL,       /* at most so many vectors a block of channels */
-    WINDOW_FLOATS = 8192,   /* what the staged rows of a task should fit in, if possible */
-    CHAIN = RUN / 2,        /* results that a chain of moments takes, times two */
+    PLANES = 64 / VL,       /* vectors of a block of channels, at most */
+    FEW_PLANES = 32 / VL,   /* … where rows of src are staged beyond the first cache and come from memory */
+    WINDOW_FLOATS = 8192,   /* what the staged rows of a task should fit in: the first cache */
+    STRIP_FLOATS = 65536,   /* … with the rows of src of a strided backward pass: the second */
+    LARGE_BYTES = 24 << 20, /* operands of so many bytes come from memory: rows are asked for early */
+    CHAIN = RUN / 2,        /* results of a run of moments, two chains of at most 64 */
     TASKS = 16,             /* at least, where there are so many rows */
-    LARGE = 1 << 24,        /* bytes of the operands, see plan.large */
     SPLITS = 16             /* of the weight gradient's sum, at most */
 };
 
@@ -25,10 +27,10 @@ typedef struct plan {
     size_t rows, rblocks, items;     /* output rows of a block; blocks a sample; n·rblocks */
     size_t low, high;                /* backward: border of d_dst, before and after */
     size_t pitch, ring, plane;       /* floats of a bordered row; rows of a ring; floats of a plane */
-    size_t strip;                    /* backward: rows of src that are staged at a time */
+    size_t strip;                    /* rows of dst, or of d_dst, that are formed at a time */
     size_t src_plane, thread_floats; /* backward: floats of a plane of src; of all planes of a thread */
     size_t splits;
-    bool large; /* more than the caches hold: ask for rows early */
+    bool large; /* see LARGE_BYTES */
     size_t packed, spans, order, starts, buffers, moments[3], slots, partials, total;
 } plan;
 
@@ -47,9 +49,13 @@ static plan plan_common(const rb_depthwise *p) {
     return x;
 }
 
-/* Blocks of channels whose planes, `floats` each, fit; then blocks of rows where tasks are few. */
-static void plan_blocks(plan *x, size_t floats) {
-    x->planes = size_min(x->vectors, size_clamp(WINDOW_FLOATS / floats, 1, PLANES));
+static size_t map_bytes(const plan *x, const rb_source *src) {
+    return sizeof(float) * x->n * (x->h * x->w * (size_t)src->ld + x->oh * x->ow * x->c);
+}
+
+/* Blocks of at most `planes` vectors of channels; then blocks of rows where tasks are few. */
+static void plan_blocks(plan *x, size_t planes) {
+    x->planes = size_min(x->vectors, size_clamp(planes, 1, PLANES));
     x->cblocks = ceil_div(x->vectors, x->planes), x->planes = ceil_div(x->vectors, x->cblocks);
     x->rows = x->oh;
     while (x->rows > 1 && x->n * ceil_div(x->oh, x->rows) * x->cblocks < TASKS) x->rows = (x->rows + 1) / 2;
@@ -67,9 +73,11 @@ static void plan_shared(plan *x, int threads) {
 static plan plan_forward(const rb_depthwise *p, int threads) {
     plan x = plan_common(p);
     x.pitch = ((x.ow - 1) * x.s + x.k) * VL;
-    x.large = sizeof(float) * x.n * (x.h * x.w * (size_t)p->src.ld + x.oh * x.ow * x.c) > LARGE;
-    x.ring = x.k, x.plane = x.ring * x.pitch;
-    plan_blocks(&x, x.plane);
+    x.large = map_bytes(&x, &p->src) > LARGE_BYTES;
+    plan_blocks(&x, WINDOW_FLOATS / (x.k * x.pitch));
+    size_t fit = WINDOW_FLOATS / (x.planes * x.pitch), most = size_clamp(CHAIN / x.ow, 1, x.rows);
+    x.strip = fit > x.k ? size_clamp((fit - x.k) / x.s + 1, 1, most) : 1;
+    x.ring = x.k + (x.strip - 1) * x.s, x.plane = x.ring * x.pitch;
     x.thread_floats = x.plane * x.planes;
     plan_shared(&x, threads);
     take_moments(&x.total, x.items, x.vectors * VL, x.moments);
@@ -78,15 +86,16 @@ static plan plan_forward(const rb_depthwise *p, int threads) {
 
 static plan plan_backward(const rb_depthwise *p, int threads) {
     plan x = plan_common(p);
-    x.large = sizeof(float) * x.n * 2 * (x.h * x.w * (size_t)p->src.ld + x.oh * x.ow * x.c) > LARGE;
+    x.large = 2 * map_bytes(&x, &p->src) > LARGE_BYTES;
     x.low = x.pad / x.s, x.high = (x.s - 1 + x.pad) / x.s;
     x.pitch = (x.ow + x.low + x.high) * VL;
-    size_t row = x.pitch + x.w * VL, border = (x.low + x.high) * x.pitch;
-    plan_blocks(&x, row + border);
-    size_t fit = WINDOW_FLOATS / x.planes, most = size_clamp(RUN / x.w, 1, x.rows);
-    x.strip = x.s == 1 && fit > border ? size_clamp((fit - border) / row, 1, most) : 1;
+    size_t row = x.pitch + x.s * x.w * VL, border = (x.low + x.high) * x.pitch;
+    size_t planes = (x.s == 1 ? WINDOW_FLOATS : STRIP_FLOATS) / (row + border);
+    plan_blocks(&x, x.s > 1 && x.large ? size_min(planes, FEW_PLANES) : planes);
+    size_t fit = (x.s > 1 ? STRIP_FLOATS : x.large ? WINDOW_FLOATS : 2 * WINDOW_FLOATS) / x.planes;
+    x.strip = fit > border ? size_clamp((fit - border) / row, 1, size_clamp(RUN / x.ow, 1, x.rows)) : 1;
     x.ring = x.strip + x.low + x.high, x.plane = x.ring * x.pitch;
-    x.src_plane = x.strip * x.w * VL;
+    x.src_plane = x.strip * x.s * x.w * VL;
     x.thread_floats = (x.plane + x.src_plane) * x.planes;
     x.splits = size_min(SPLITS, x.items);
     plan_shared(&x, threads);
@@ -205,8 +214,7 @@ static void clear_border(const plan *x, size_t planes, float *to, size_t first, 
         memset(to + row * x->pitch + first, 0, (last - first) * sizeof *to);
 }
 static void clear_row(const plan *x, channels b, float *to, size_t first, size_t last) {
-    for (size_t v = 0; v < b.vectors; v++)
-        memset(to + v * x->plane + first, 0, (last - first) * sizeof *to);
+    for (size_t v = 0; v < b.vectors; v++) memset(to + v * x->plane + first, 0, (last - first) * sizeof *to);
 }
 
 static window window_of(const plan *x, const float *plane, size_t row) {
@@ -217,7 +225,7 @@ static window window_of(const plan *x, const float *plane, size_t row) {
 RB_INLINE void fetch_pixels(const void *from, size_t pixels, size_t ld, size_t n) {
     const float *at = from;
     for (size_t i = 0; i < pixels; i++, at += ld)
-        for (size_t c = 0; c < n; c += VL) __builtin_prefetch(at + c, 0, 2);
+        for (size_t c = 0; c < n; c += VL) __builtin_prefetch(at + c, 0, 3);
 }
 
 /* ---- forward */
@@ -243,13 +251,15 @@ static void stage_forward(const forward *f, size_t row) {
                     to + first, VL, x->plane);
 }
 
-/* The results of one row and one vector, over spans first … last − 1; the window's first row is `row`. */
-static tap_row taps_of(const job *j, size_t vector, size_t first, size_t last, const float *plane, size_t row) {
+/* Results of one vector, over spans first … last − 1; the window's first row is `row`. */
+static tap_rows taps_of(const job *j, size_t vector, size_t first, size_t last, const float *plane,
+                        size_t row) {
     const plan *x = &j->x;
-    return (tap_row){.spans = spans_at(j) + first,
-                  .end = spans_at(j) + last,
-                  .wgt = floats_at(j->scratch, x->packed) + vector * x->taps * VL,
-                  .w = window_of(x, plane, row)};
+    return (tap_rows){.spans = spans_at(j) + first,
+                      .end = spans_at(j) + last,
+                      .wgt = floats_at(j->scratch, x->packed) + vector * x->taps * VL,
+                      .w = window_of(x, plane, row),
+                      .fetch = x->large};
 }
 
 /* The chains of all vectors into the item's sums. */
@@ -272,40 +282,41 @@ static void open_chains(forward *f) {
     size_t at = f->item * m.stride + f->b.c;
     for (size_t v = 0; v < f->b.vectors; v++) {
         f->chains[v] = (chains){0};
-        tap_row one = taps_of(f->j, f->b.v + v, 0, f->spans, f->planes + v * x->plane, 0);
+        tap_rows one = taps_of(f->j, f->b.v + v, 0, f->spans, f->planes + v * x->plane, 0);
         one.step = x->s * VL, one.dst = f->chains[v].pivot, one.n = VL;
-        taps_row(&one, 1);
+        taps_rows(&one, 1, 1);
         memcpy(m.pivot + at + v * VL, f->chains[v].pivot, VL * sizeof(float));
     }
     memset(m.sum + at, 0, f->b.vectors * VL * sizeof *m.sum);
     memset(m.square + at, 0, f->b.vectors * VL * sizeof *m.square);
 }
 
-/* Asks for the rows that are staged next. */
-RB_INLINE void fetch_forward(const forward *f, size_t row) {
+/* Asks for `rows` rows from row `row` of the bordered input on. */
+RB_INLINE void fetch_forward(const forward *f, size_t row, size_t rows) {
     const plan *x = &f->j->x;
     const rb_source *s = &f->j->p->src;
-    size_t y = f->y0 * x->s + row - x->pad, rows = y < x->h ? size_min(x->s, x->h - y) : 0;
+    size_t y = f->y0 * x->s + row - x->pad;
+    rows = y < x->h ? size_min(rows, x->h - y) : 0;
     fetch_pixels((const float *)s->data + ((f->sample * x->h + y) * x->w) * (size_t)s->ld + f->b.c,
                  rows * x->w, (size_t)s->ld, f->b.cn);
 }
 
-/* Results first … first + count − 1 of a row. */
-RB_TARGET static void forward_row(forward *f, size_t y, size_t first, size_t count) {
+/* Of `rows` rows from y on results first … first + count − 1. */
+static void forward_rows(forward *f, size_t y, size_t rows, size_t first, size_t count) {
     const job *j = f->j;
     const plan *x = &j->x;
     float *dst = j->dst + ((f->sample * x->oh + f->y0 + y) * x->ow + first) * x->c + f->b.c;
-    if (x->large && !first) fetch_forward(f, y * x->s + x->k);
     for (size_t v = 0; v < f->b.vectors; v++) {
-        tap_row row = taps_of(j, f->b.v + v, 0, f->spans, f->planes + v * x->plane, y * x->s);
-        row.step = x->s * VL, row.shift = first * row.step;
-        row.dst = dst + v * VL, row.pitch = x->c, row.n = f->b.cn - v * VL;
-        if (j->moments.mean) row.moments = &f->chains[v];
-        taps_row(&row, count);
+        tap_rows t = taps_of(j, f->b.v + v, 0, f->spans, f->planes + v * x->plane, y * x->s);
+        t.step = x->s * VL, t.shift = first * t.step, t.down = x->s * x->pitch;
+        t.dst = dst + v * VL, t.pitch = x->c, t.row_pitch = x->ow * x->c, t.n = f->b.cn - v * VL;
+        if (j->moments.mean) t.moments = &f->chains[v];
+        taps_rows(&t, rows, count);
     }
+    if (j->moments.mean) flush_chains(f);
 }
 
-static void forward_task(void *arg, int task, int thread) {
+RB_TARGET static void forward_task(void *arg, int task, int thread) {
     const job *j = arg;
     const plan *x = &j->x;
     forward f = {.j = j, .item = (size_t)task / x->cblocks, .planes = planes_of(j, thread)};
@@ -316,18 +327,14 @@ static void forward_task(void *arg, int task, int thread) {
     f.count = size_min(x->w, x->pitch / VL - x->pad);
     clear_border(x, f.b.vectors, f.planes, 0, x->pad * VL);
     clear_border(x, f.b.vectors, f.planes, (x->pad + f.count) * VL, x->pitch);
-    size_t summed = 0;
-    for (size_t y = 0, staged = 0; y < f.rows; y++) {
-        for (staged = size_max(staged, y * x->s); staged < y * x->s + x->k; staged++) stage_forward(&f, staged);
+    for (size_t y = 0, staged = 0; y < f.rows; y += x->strip) {
+        size_t rows = size_min(x->strip, f.rows - y), needed = (y + rows - 1) * x->s + x->k;
+        for (staged = size_max(staged, y * x->s); staged < needed; staged++) stage_forward(&f, staged);
+        if (x->large) fetch_forward(&f, needed, x->strip * x->s);
         if (j->moments.mean && !y) open_chains(&f);
-        for (size_t first = 0; first < x->ow; first += CHAIN) {
-            size_t count = size_min(CHAIN, x->ow - first);
-            if (j->moments.mean && summed + count > CHAIN) flush_chains(&f), summed = 0;
-            forward_row(&f, y, first, count);
-            summed += count;
-        }
+        for (size_t first = 0; first < x->ow; first += CHAIN)
+            forward_rows(&f, y, rows, first, size_min(CHAIN, x->ow - first));
     }
-    if (j->moments.mean) flush_chains(&f);
 }
 
 size_t RB_LEVEL(rb_depthwise_forward_scratch)(const rb_depthwise *p, int threads) {
@@ -380,28 +387,32 @@ static void stage_gradient(const job *j, const part *t, size_t row) {
                       to + x->low * VL, VL, x->plane);
 }
 
-/* The data gradient of one row of src. */
-static void data_row(const job *j, const part *t, size_t row, float *d) {
+/* The data gradient of rows first … last − 1 of src, vector v: one residue class after the other. */
+static void data_rows(const job *j, const part *t, size_t v, size_t first, size_t last, float *d) {
     const plan *x = &j->x;
-    const uint32_t *starts = counts_at(j->scratch, x->starts);
-    size_t ld = (size_t)j->sink->ld, ry = row % x->s;
-    for (size_t v = 0; v < t->b.vectors; v++)
-        for (size_t rx = 0; rx < x->s && rx < x->w; rx++) {
-            const uint32_t *start = starts + ry * x->s + rx;
-            tap_row r = taps_of(j, t->b.v + v, start[0], start[1], t->dz + v * x->plane, row / x->s);
-            r.step = VL, r.dst = d + rx * ld + v * VL, r.pitch = x->s * ld, r.n = t->b.cn - v * VL;
-            r.accumulate = j->sink->accumulate;
-            taps_row(&r, ceil_div(x->w - rx, x->s));
-        }
+    size_t ld = (size_t)j->sink->ld;
+    for (size_t class = 0; class < x->s * x->s; class ++) {
+        size_t ry = class / x->s, rx = class % x->s;
+        if (rx >= x->w || ry >= last - first) continue;
+        const uint32_t *start = counts_at(j->scratch, x->starts) + class;
+        tap_rows r = taps_of(j, t->b.v + v, start[0], start[1], t->dz + v * x->plane, first / x->s);
+        r.step = VL, r.down = x->pitch, r.n = t->b.cn - v * VL, r.accumulate = j->sink->accumulate;
+        r.fetch |= r.accumulate;
+        r.dst = d + (ry * x->w + rx) * ld + v * VL, r.pitch = x->s * ld, r.row_pitch = x->s * x->w * ld;
+        taps_rows(&r, ceil_div(last - first - ry, x->s), ceil_div(x->w - rx, x->s));
+    }
 }
 
-/* Of rows first … last − 1 of src. */
+/* Of rows first … last − 1 of src. From memory they come in the order of rows. */
 static void data_part(const job *j, const part *t, size_t first, size_t last) {
     const plan *x = &j->x;
     size_t ld = (size_t)j->sink->ld, stride = x->vectors * VL;
     size_t pixel = (t->sample * x->h + t->sy0 + first) * x->w, count = (last - first) * x->w;
     float *d = j->sink->d + pixel * ld + t->b.c;
-    for (size_t row = first; row < last; row++) data_row(j, t, row, d + (row - first) * x->w * ld);
+    size_t step = x->large ? x->s : last - first;
+    for (size_t row = first; row < last; row += step)
+        for (size_t v = 0; v < t->b.vectors; v++)
+            data_rows(j, t, v, row, size_min(row + step, last), d + (row - first) * x->w * ld);
     const rb_act_sums *act = &j->sink->act;
     if (!act->sums) return;
     double *slot = doubles_at(j->scratch, x->slots) + t->item * RB_ACT_SUMS * stride;
@@ -415,48 +426,50 @@ static void data_part(const job *j, const part *t, size_t first, size_t last) {
 /* Of rows first … last − 1 of src. */
 static void weights_part(const job *j, const part *t, size_t first, size_t last, float *partial) {
     const plan *x = &j->x;
-    const uint32_t *starts = counts_at(j->scratch, x->starts);
     load_source(&j->p->src, (t->sample * x->h + t->sy0 + first) * x->w, (last - first) * x->w, t->b.c,
                 t->b.cn, t->src, VL, x->src_plane);
     for (size_t v = 0; v < t->b.vectors; v++)
-        for (size_t row = first; row < size_min(last, first + x->s); row++)
-            for (size_t rx = 0; rx < x->s && rx < x->w; rx++) {
-                const uint32_t *start = starts + row % x->s * x->s + rx;
-                weight_rows w = {.src = t->src + v * x->src_plane + ((row - first) * x->w + rx) * VL,
-                                 .step = x->s * VL,
-                                 .src_pitch = x->s * x->w * VL,
-                                 .dz = window_of(x, t->dz + v * x->plane, row / x->s),
-                                 .pitch = x->pitch,
-                                 .rows = ceil_div(last - row, x->s),
-                                 .count = ceil_div(x->w - rx, x->s)};
-                weights_list(w, spans_at(j) + start[0], start[1] - start[0], partial + v * x->taps * VL);
-            }
+        for (size_t class = 0; class < x->s * x->s; class ++) {
+            size_t ry = class / x->s, rx = class % x->s;
+            if (rx >= x->w || ry >= last - first) continue;
+            weight_rows w = {.src = t->src + v * x->src_plane + (ry * x->w + rx) * VL,
+                             .step = x->s * VL,
+                             .src_pitch = x->s * x->w * VL,
+                             .dz = window_of(x, t->dz + v * x->plane, first / x->s),
+                             .pitch = x->pitch,
+                             .rows = ceil_div(last - first - ry, x->s),
+                             .count = ceil_div(x->w - rx, x->s)};
+            const uint32_t *start = counts_at(j->scratch, x->starts) + class;
+            weights_list(w, spans_at(j) + start[0], start[1] - start[0], partial + v * x->taps * VL);
+        }
 }
 
-/* Asks for what the next strip reads: rows from `row` on of src, and of d_dst those from `staged` on. */
-RB_INLINE void fetch_backward(const job *j, const part *t, size_t row, size_t staged) {
+/* Asks for what the strip at y reads beyond the rows of d_dst that are staged. */
+RB_INLINE void fetch_backward(const job *j, const part *t, size_t y, size_t staged) {
     const plan *x = &j->x;
     const rb_gradient *g = j->d_dst;
     const rb_source *s = &j->p->src;
-    size_t last = size_min(row + x->strip, t->src_rows), count = last > row ? last - row : 0;
-    size_t at = (t->sample * x->h + t->sy0 + row) * x->w, c = t->b.c, n = t->b.cn;
-    if (j->d_wgt) fetch_pixels((const float *)s->data + at * (size_t)s->ld + c, count * x->w, (size_t)s->ld, n);
-    if (j->sink->d) fetch_pixels(j->sink->d + at * (size_t)j->sink->ld + c, count * x->w, (size_t)j->sink->ld, n);
-    size_t y = t->y0 + staged - x->low, needed = (row + x->strip - 1) / x->s + 1 + x->low + x->high;
-    if (needed <= staged || y >= x->oh) return;
-    at = (t->sample * x->oh + y) * x->ow, count = size_min(needed - staged, x->oh - y) * x->ow;
-    if (g->d) fetch_pixels(g->d + at * (size_t)g->ld + c, count, (size_t)g->ld, n);
-    if (g->affine.scale) fetch_pixels(g->z + at * x->c + c, count, x->c, n);
+    if (y >= t->rows) return;
+    size_t row = y * x->s, rows = size_min(x->strip * x->s, t->src_rows - row) * x->w, c = t->b.c,
+           n = t->b.cn;
+    size_t at = (t->sample * x->h + t->sy0 + row) * x->w;
+    fetch_pixels((const float *)s->data + at * (size_t)s->ld + c, rows, (size_t)s->ld, n);
+    row = t->y0 + staged - x->low;
+    if (row >= x->oh) return;
+    at = (t->sample * x->oh + row) * x->ow, rows = size_min(x->strip, x->oh - row) * x->ow;
+    if (g->d) fetch_pixels(g->d + at * (size_t)g->ld + c, rows, (size_t)g->ld, n);
+    if (g->affine.scale) fetch_pixels(g->z + at * x->c + c, rows, x->c, n);
 }
 
 RB_TARGET static void backward_part(const job *j, const part *t, float *partial) {
     const plan *x = &j->x;
-    for (size_t row = 0, last, staged = 0; row < t->src_rows; row = last) {
-        last = size_min(row + x->strip, t->src_rows);
-        for (; staged < (last - 1) / x->s + 1 + x->low + x->high; staged++) stage_gradient(j, t, staged);
-        if (x->large) fetch_backward(j, t, last, staged);
-        if (j->sink->d) data_part(j, t, row, last);
-        if (j->d_wgt) weights_part(j, t, row, last, partial);
+    for (size_t y = 0, staged = 0; y < t->rows; y += x->strip) {
+        size_t rows = size_min(x->strip, t->rows - y);
+        size_t first = y * x->s, last = size_min((y + rows) * x->s, t->src_rows);
+        for (; staged < y + rows + x->low + x->high; staged++) stage_gradient(j, t, staged);
+        if (x->large) fetch_backward(j, t, y + rows, staged);
+        if (j->sink->d) data_part(j, t, first, last);
+        if (j->d_wgt) weights_part(j, t, first, last, partial);
     }
 }
 
@@ -505,7 +518,8 @@ void RB_LEVEL(rb_depthwise_backward)(const rb_depthwise *p, const rb_gradient *d
     list_backward(&j);
     if (sink->d) pack_weights(&j);
     rb_pool_run(pool, (int)(x->splits * x->cblocks), backward_task, &j);
-    if (d_wgt) run_tasks(pool, x->splits * x->taps * x->c, x->vectors, partials_task, &j);
+    /* each element is stored alone: as much work as eight that are not */
+    if (d_wgt) run_tasks(pool, 8 * x->splits * x->taps * x->c, x->vectors, partials_task, &j);
     if (!sink->d || !sink->act.sums) return;
     slots_job sums = {
         doubles_at(scratch, x->slots), x->vectors * VL, RB_ACT_SUMS, x->c, x->rblocks, 0, sink->act.sums};

@@ -25,6 +25,10 @@ typedef struct window {
     size_t base, wrap;
 } window;
 
+RB_INLINE void window_move(window *w, size_t floats) {
+    w->base += floats;
+    if (w->base >= w->wrap) w->base -= w->wrap;
+}
 RB_INLINE const float *window_at(window w, uint32_t offset) {
     size_t at = w.base + offset;
     return w.plane + (at < w.wrap ? at : at - w.wrap);
@@ -34,18 +38,20 @@ RB_INLINE const float *window_at(window w, uint32_t offset) {
 typedef struct chains {
     float pivot[VL], sum[2][VL], square[2][VL];
 } chains;
-/* What results are, n lanes each, `pitch` floats apart. */
-typedef struct tap_row {
+
+/* Rows of results, n lanes each, `pitch` floats apart. */
+typedef struct tap_rows {
     const span *spans, *end;
     const float *wgt; /* taps, VL */
     window w;
     size_t step;  /* floats between the values that a tap reads for neighbouring results */
     size_t shift; /* the first result reads so far from where the spans say */
+    size_t down;  /* and between those for results of neighbouring rows */
     float *dst;
-    size_t pitch, n;
-    bool accumulate;
+    size_t pitch, row_pitch, n;
+    bool accumulate, fetch; /* fetch: ask for the memory of results two tiles ahead */
     chains *moments;
-} tap_row;
+} tap_rows;
 
 RB_INLINE void chains_add(chains *m, const vf *z, const size_t t) {
     vf pivot = vf_load(m->pivot), sum[2], square[2];
@@ -75,8 +81,12 @@ RB_INLINE void span_add(const float *in, size_t step, const float *wgt, vf *sum,
     }
 }
 
-RB_INLINE void taps_t(const tap_row *p, size_t shift, float *dst, const size_t t) {
+RB_INLINE void taps_t(const tap_rows *p, size_t shift, float *dst, const size_t t) {
     vf sum[TILE];
+    if (p->fetch) {
+        RB_UNROLL
+        for (size_t i = 0; i < t; i++) __builtin_prefetch(dst + (2 * t + i) * p->pitch, 1);
+    }
     RB_UNROLL
     for (size_t i = 0; i < t; i++) sum[i] = vf_zero();
     for (const span *s = p->spans; s < p->end; s++) {
@@ -97,29 +107,31 @@ RB_INLINE void taps_t(const tap_row *p, size_t shift, float *dst, const size_t t
 
 #define RB_TAPS_CASE(t)                                                                                      \
     case t: taps_t(p, shift, dst, t); break
-/* A row of `count` results, in tiles of nearly equal size. */
-RB_TARGET static void taps_row(const tap_row *p, size_t count) {
-    size_t shift = p->shift;
-    float *dst = p->dst;
-    for (size_t tiles = ceil_div(count, TILE); tiles; tiles--) {
-        size_t t = tiles == 1 ? count : count / tiles;
-        switch (t) {
-            RB_TAPS_CASE(1);
-            RB_TAPS_CASE(2);
-            RB_TAPS_CASE(3);
-            RB_TAPS_CASE(4);
-            RB_TAPS_CASE(5);
-            RB_TAPS_CASE(6);
-            RB_TAPS_CASE(7);
+/* `rows` rows of `count` results, in tiles of nearly equal size. */
+RB_TARGET static void taps_rows(tap_rows *p, size_t rows, size_t count) {
+    for (; rows; rows--, p->dst += p->row_pitch, window_move(&p->w, p->down)) {
+        size_t shift = p->shift, left = count;
+        float *dst = p->dst;
+        for (size_t tiles = ceil_div(count, TILE); tiles; tiles--) {
+            size_t t = tiles == 1 ? left : left / tiles;
+            switch (t) {
+                RB_TAPS_CASE(1);
+                RB_TAPS_CASE(2);
+                RB_TAPS_CASE(3);
+                RB_TAPS_CASE(4);
+                RB_TAPS_CASE(5);
+                RB_TAPS_CASE(6);
+                RB_TAPS_CASE(7);
 #if RB_WIDE
-            RB_TAPS_CASE(8);
-            RB_TAPS_CASE(9);
-            RB_TAPS_CASE(10);
-            RB_TAPS_CASE(11);
+                RB_TAPS_CASE(8);
+                RB_TAPS_CASE(9);
+                RB_TAPS_CASE(10);
+                RB_TAPS_CASE(11);
 #endif
-        default: taps_t(p, shift, dst, TILE); break;
+            default: taps_t(p, shift, dst, TILE); break;
+            }
+            left -= t, shift += t * p->step, dst += t * p->pitch;
         }
-        count -= t, shift += t * p->step, dst += t * p->pitch;
     }
 }
 
@@ -181,8 +193,7 @@ RB_INLINE void weights_group(weight_rows w, const span *list, float *partial, co
             RB_UNROLL
             for (size_t s = 0; s < spans; s++) dz[s] += VL;
         }
-        w.dz.base += w.pitch;
-        if (w.dz.base >= w.dz.wrap) w.dz.base -= w.dz.wrap;
+        window_move(&w.dz, w.pitch);
     }
     RB_UNROLL
     for (size_t i = 0; i < spans * g; i++) {
@@ -197,7 +208,10 @@ RB_INLINE void weights_group(weight_rows w, const span *list, float *partial, co
     case (n)*8 + (g):                                                                                        \
         if ((n) * (g) <= SUMS) weights_group(w, list, partial + at, n, g);                                   \
         break
-#define RB_WEIGHTS_CASES(g) RB_WEIGHTS_CASE(1, g); RB_WEIGHTS_CASE(2, g); RB_WEIGHTS_CASE(3, g)
+#define RB_WEIGHTS_CASES(g)                                                                                  \
+    RB_WEIGHTS_CASE(1, g);                                                                                   \
+    RB_WEIGHTS_CASE(2, g);                                                                                   \
+    RB_WEIGHTS_CASE(3, g)
 RB_TARGET static void weights_list(weight_rows w, const span *list, size_t count, float *partial) {
     for (const span *end = list + count; list < end;) {
         size_t g = list->taps, n = 1, at = (size_t)list->first * VL;
