@@ -26,6 +26,12 @@
         CHOICE("activations", "reversible|stored", "reversible",                                             \
                "recompute activations from the outputs, or keep them all")                                   \
     }
+#define PRECISION                                                                                            \
+    {                                                                                                        \
+        CHOICE(                                                                                              \
+            "precision", "float32|bf16", "float32",                                                          \
+            "arithmetic of the blocks' 1x1 convolutions: float32, or factors in bf16 and sums in float32")   \
+    }
 #define JSON                                                                                                 \
     { FLAG("json", "one JSON object instead of text") }
 #define MACHINE                                                                                              \
@@ -72,6 +78,7 @@ static const cli_option train_options[] = {
     {REAL("smoothing", "0.1", 0, 0.99, "label smoothing")},
     {SEED("seed of weights, order and augmentation; the same seed gives the same bits")},
     ACTIVATIONS,
+    PRECISION,
     {CHOICE("bn-update", "single|double", "single",
             "running statistics of stack and neck move once a step, or twice as in the published code")},
     {.heading = "Run", TEXT("out", "DIR", "run folder; default: runs/classify/train, train2, …")},
@@ -113,6 +120,7 @@ static const cli_option plan_options[] = {
     CLASSES,
     {INT("batch", "1", 1, 65536, "pictures in a step")},
     ACTIVATIONS,
+    PRECISION,
     {FLAG("infer", "plan inference instead of training")},
     {BYTES("max-memory", "exit status 3 when the plan is larger; 512M, 4G")},
     {CHOICE("solve", "batch|imgsz|model", NULL, "find the largest that fits into --max-memory")},
@@ -129,8 +137,9 @@ static const cli_option bench_options[] = {
     {INT("batch", "16", 1, 65536, "pictures in a step")},
     {CHOICE("mode", "train|infer", "train", "whole training steps, or inference")},
     ACTIVATIONS,
+    PRECISION,
     {INT("steps", "5", 1, 1000000, "steps to measure, after one that is not")},
-    {FLAG("profile", "also time, GFLOP/s and GB/s by operator")},
+    {FLAG("profile", "also time, GFLOP/s, GB/s and share of the floor by operator and operation")},
     JSON,
     MACHINE,
     END};

@@ -5,6 +5,7 @@
 #include <sys/utsname.h>
 
 #include "print.h"
+#include "profile.h"
 #include "verbs.h"
 
 /* The first "model name" of /proc/cpuinfo, or the machine's kind. */
@@ -36,55 +37,8 @@ static void print_text(const cli_args *args, const revbifpn *ctx, const revbifpn
     printf("  peak resident      %s\n", cli_bytes(r->peak_rss_bytes));
 }
 
-enum { PROFILE_ROWS = 32 };
-typedef struct profile {
-    revbifpn_profile_row rows[PROFILE_ROWS];
-    int count;
-    double seconds;
-} profile;
-
-static void add_row(void *user, const revbifpn_profile_row *row) {
-    profile *p = user;
-    p->seconds += row->seconds;
-    if (p->count < PROFILE_ROWS) p->rows[p->count++] = *row;
-}
-
-static void print_rate(double amount, double seconds) {
-    if (amount > 0 && seconds > 0)
-        printf(" %9.1f", amount / seconds);
-    else
-        printf(" %9s", "-");
-}
-
-/* Times of the measured steps by operator. */
-static void print_profile(const profile *p, int steps) {
-    printf("%-20s %10s %7s %9s %9s %9s\n", "operator", "ms a step", "share", "GFLOP/s", "GB/s", "calls");
-    for (int i = 0; i < p->count; i++) {
-        const revbifpn_profile_row *r = &p->rows[i];
-        printf("%-20s %10.2f %6.1f%%", r->name, 1e3 * r->seconds / steps, 100 * r->seconds / p->seconds);
-        print_rate(r->gflops, r->seconds);
-        print_rate(r->gbytes, r->seconds);
-        printf(" %9" PRIu64 "\n", r->calls / (uint64_t)steps);
-    }
-}
-
-static void print_profile_json(const profile *p, int steps) {
-    printf(", \"profile\": [");
-    for (int i = 0; i < p->count; i++) {
-        const revbifpn_profile_row *r = &p->rows[i];
-        printf("%s{\"operator\": \"%s\", \"seconds_per_step\": ", i ? ", " : "", r->name);
-        cli_json_real(stdout, r->seconds / steps);
-        printf(", \"gflop\": ");
-        cli_json_real(stdout, r->gflops / steps);
-        printf(", \"gbytes\": ");
-        cli_json_real(stdout, r->gbytes / steps);
-        printf(", \"calls\": %" PRIu64 "}", r->calls / (uint64_t)steps);
-    }
-    printf("]");
-}
-
 static void print_json(const cli_args *args, const revbifpn *ctx, const revbifpn_bench_options *o,
-                       const revbifpn_bench_result *r, const profile *times) {
+                       const revbifpn_bench_result *r, const cli_profile *profile) {
     char processor[256];
     processor_name(processor, sizeof processor);
     printf("{\"model\": ");
@@ -101,18 +55,32 @@ static void print_json(const cli_args *args, const revbifpn *ctx, const revbifpn
     printf(", \"arena_planned_bytes\": %" PRIu64 ", \"arena_high_bytes\": %" PRIu64
            ", \"allocations_after_first_step\": %" PRIu64,
            r->arena_planned_bytes, r->arena_high_bytes, r->allocations_after_first_step);
-    if (o->profile) print_profile_json(times, o->steps);
+    if (o->profile) cli_json_profile(stdout, profile, r, o->steps);
     printf(", \"processor\": ");
     cli_json_string(stdout, processor);
     printf(", \"threads\": %d, \"kernels\": \"%s\", \"version\": \"%s\", \"commit\": \"%s\"}\n",
            revbifpn_threads(ctx), revbifpn_cpu(ctx), revbifpn_version(), revbifpn_commit());
 }
 
+static int print(const cli_args *args, const revbifpn *ctx, const revbifpn_bench_options *o,
+                 const revbifpn_bench_result *r, const cli_profile *profile) {
+    if (profile->incomplete) {
+        fprintf(stderr, "revbifpn bench: out of memory for the profile\n");
+        return CLI_FAILED;
+    }
+    if (cli_given(args, "json"))
+        print_json(args, ctx, o, r, profile);
+    else
+        print_text(args, ctx, o, r);
+    if (o->profile && !cli_given(args, "json")) cli_print_profile(stdout, profile, r, o->steps);
+    return CLI_OK;
+}
+
 int verb_bench(const cli_args *args) {
     revbifpn *ctx = NULL;
     revbifpn_bench_options options = revbifpn_default_bench();
     revbifpn_bench_result result;
-    profile times = {.count = 0};
+    cli_profile profile = {0};
     int code = cli_open(args, &ctx);
     if (code) return code;
     revbifpn_status status = cli_model(args, ctx, &options.model);
@@ -124,17 +92,16 @@ int verb_bench(const cli_args *args) {
         options.training = !strcmp(cli_text(args, "mode"), "train");
         options.activations =
             strcmp(cli_text(args, "activations"), "stored") ? REVBIFPN_REVERSIBLE : REVBIFPN_STORED;
-        if (cli_given(args, "profile")) options.profile = add_row;
-        options.user = &times;
+        options.precision = strcmp(cli_text(args, "precision"), "bf16") ? REVBIFPN_FLOAT32 : REVBIFPN_BF16;
+        if (cli_given(args, "profile")) options.profile = cli_profile_add;
+        options.user = &profile;
         status = revbifpn_bench(ctx, &options, &result);
     }
     if (status != REVBIFPN_OK)
         code = cli_report(args, ctx, status);
-    else if (cli_given(args, "json"))
-        print_json(args, ctx, &options, &result, &times);
     else
-        print_text(args, ctx, &options, &result);
-    if (!code && options.profile && !cli_given(args, "json")) print_profile(&times, options.steps);
+        code = print(args, ctx, &options, &result, &profile);
+    cli_profile_close(&profile);
     revbifpn_close(&ctx);
     return code;
 }

@@ -37,13 +37,14 @@ static revbifpn_status solve(const cli_args *args, revbifpn *ctx, const revbifpn
 static revbifpn_status plan(const cli_args *args, revbifpn *ctx, revbifpn_solution *out) {
     revbifpn_solve s = {.batch = (int)cli_int(args, "batch"), .training = !cli_given(args, "infer")};
     s.activations = strcmp(cli_text(args, "activations"), "stored") ? REVBIFPN_REVERSIBLE : REVBIFPN_STORED;
+    s.precision = strcmp(cli_text(args, "precision"), "bf16") ? REVBIFPN_FLOAT32 : REVBIFPN_BF16;
     s.max_memory = cli_get(args, "max-memory")->bytes;
     revbifpn_status status = cli_model(args, ctx, &s.model);
     if (status != REVBIFPN_OK) return status;
     if (cli_given(args, "solve")) return solve(args, ctx, &s, out);
     *out = (revbifpn_solution){.model = s.model, .batch = s.batch};
     return revbifpn_plan(ctx, &s.model, s.model.image_width, s.model.image_height, s.batch, s.training,
-                         s.activations, &out->memory);
+                         s.activations, s.precision, &out->memory);
 }
 
 int verb_plan(const cli_args *args) {

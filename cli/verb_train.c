@@ -84,6 +84,7 @@ static revbifpn_status fresh_config(const cli_args *args, revbifpn *ctx, revbifp
     c->smoothing = cli_real(args, "smoothing");
     c->seed = (uint64_t)cli_int(args, "seed");
     c->activations = strcmp(cli_text(args, "activations"), "stored") ? REVBIFPN_REVERSIBLE : REVBIFPN_STORED;
+    c->precision = strcmp(cli_text(args, "precision"), "bf16") ? REVBIFPN_FLOAT32 : REVBIFPN_BF16;
     c->bn_update_double = !strcmp(cli_text(args, "bn-update"), "double");
     c->checkpoint_steps = (int)cli_int(args, "checkpoint-steps");
     c->max_memory = cli_get(args, "max-memory")->bytes;

@@ -151,6 +151,12 @@ typedef enum revbifpn_activations {
     REVBIFPN_REVERSIBLE, /* recompute activations by inverting the network */
     REVBIFPN_STORED      /* keep them: the reference, and the other side of the tables */
 } revbifpn_activations;
+/* Arithmetic of the 1×1 convolutions inside the blocks. Weights, gradients and norms are float32 and the
+ * state fixed point in both; reversible and stored activations give the same bits in both. */
+typedef enum revbifpn_precision {
+    REVBIFPN_FLOAT32,
+    REVBIFPN_BF16 /* factors rounded to bf16, sums in float32; fast on processors with AVX512-BF16 */
+} revbifpn_precision;
 
 /* Bytes of one step, from a dry run of the code that will run. */
 typedef struct revbifpn_memory {
@@ -164,7 +170,7 @@ typedef struct revbifpn_memory {
 /* Allocates nothing of what it counts. training 0: inference (no gradients, no optimizer). */
 REVBIFPN_API revbifpn_status revbifpn_plan(revbifpn *ctx, const revbifpn_model_config *config, int width,
                                            int height, int batch, int training,
-                                           revbifpn_activations activations,
+                                           revbifpn_activations activations, revbifpn_precision precision,
                                            revbifpn_memory *out) REVBIFPN_CHECKED;
 
 /* The largest batch, square side or published network whose plan fits into max_memory. */
@@ -178,6 +184,7 @@ typedef struct revbifpn_solve {
     int batch, training;
     int keep_size; /* solving for the network: at the image size of `model`, not at each one's own */
     revbifpn_activations activations;
+    revbifpn_precision precision;
     revbifpn_solve_for variable;
     uint64_t max_memory;
 } revbifpn_solve;
@@ -293,6 +300,7 @@ typedef struct revbifpn_train_config {
     int bn_update_double; /* running statistics of stack and neck move twice a step, as in the published code
                            */
     revbifpn_activations activations;
+    revbifpn_precision precision;
 } revbifpn_train_config;
 REVBIFPN_API revbifpn_train_config revbifpn_default_train(void);
 
@@ -327,10 +335,22 @@ REVBIFPN_API revbifpn_status revbifpn_trainer_checkpoint(revbifpn_trainer *train
 
 /* ---- measurement ---- */
 
-/* Time of one operator over the measured steps; "rest" is what no kernel's time covers. */
+/* The measured steps are split twice, and either way the seconds add up to all of their time: by operator (a
+ * family of kernels; the last row, "rest", is what no operator covers), and by operation (a part of the
+ * network or of the step, forward or backward, in the order of the step). */
+typedef enum revbifpn_profile_kind {
+    REVBIFPN_PROFILE_OPERATOR,
+    REVBIFPN_PROFILE_OPERATION
+} revbifpn_profile_kind;
 typedef struct revbifpn_profile_row {
-    const char *name;
-    double seconds, gflops, gbytes; /* gflops, gbytes: 10^9 operations and bytes, not rates; 0: not counted */
+    revbifpn_profile_kind kind;
+    char name[64];         /* of an operation: as the state dict has it, where it has one ("rev_stack.6") */
+    const char *direction; /* of an operation: "forward", "backward" or "" */
+    double seconds;
+    double rest_seconds;   /* of an operation: the part of `seconds` that no operator covers */
+    double gflops, gbytes; /* 10^9 operations and bytes, not rates; 0: not counted */
+    double
+        floor_seconds; /* Σ over the calls: operations or bytes at the machine's peak, whichever is longer */
     uint64_t calls;
 } revbifpn_profile_row;
 typedef struct revbifpn_bench_options {
@@ -338,11 +358,13 @@ typedef struct revbifpn_bench_options {
     revbifpn_model_config model;
     int width, height, batch, steps, training;
     revbifpn_activations activations;
+    revbifpn_precision precision;
     void (*profile)(void *user, const revbifpn_profile_row *row); /* called at the end; may be NULL */
     void *user;
 } revbifpn_bench_options;
 typedef struct revbifpn_bench_result {
     double images_per_second_best, images_per_second_median;
+    double peak_gflops, peak_gbytes; /* a second, measured before the steps of a profile; else 0 */
     uint64_t planned_bytes, peak_rss_bytes;
     uint64_t arena_planned_bytes,
         arena_high_bytes; /* kept + scratch: planned, and the high-water mark of the run */

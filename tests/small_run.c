@@ -12,12 +12,44 @@ small_run_options small_run_defaults(const char *name, int classes) {
     return o;
 }
 
+revbifpn_model_config small_run_custom(int streams, int channels) {
+    revbifpn_model_config c = {.struct_size = sizeof c, .name = "custom", .streams = streams};
+    c.input_channels = channels;
+    c.blocks_per_level = 1;
+    c.extension_levels = 1;
+    c.neck = 1;
+    c.fc_features = 37;
+    c.classes = 5;
+    c.drop = 0.1;
+    c.drop_path = 0.2;
+    c.image_width = c.image_height = 4 << (streams - 1);
+    for (int i = 0; i < streams; i++) {
+        c.widths[i] = i ? 22 + 6 * i : 16 * channels;
+        c.kernels[i] = i % 2 ? 5 : 3;
+        c.kernel_pads[i] = i == streams - 1 ? 2 : 0;
+        c.expansions[i] = 1 + i % 3;
+        c.squeeze_ratios[i] = i % 2 ? 0.25 : 0;
+        c.head_widths[i] = 19 + 3 * i;
+        c.head_kernels[i] = 5;
+        c.head_expansions[i] = 1 + (i > 0);
+        c.head_squeeze_ratios[i] = 0.125;
+    }
+    return c;
+}
+
+small_run_options small_run_custom_options(revbifpn_model_config config) {
+    small_run_options o = {.config = config, .batch = 3, .threads = 2, .level = rb_cpu_detect()};
+    o.side = 2 * config.image_width;
+    return o;
+}
+
 void small_run_open(small_run *r, const small_run_options *o) {
     *r = (small_run){.image = {o->batch, o->side, o->side, o->config.input_channels}};
     CHECK_OK(rb_config_check(&o->config, &r->err), &r->err);
     CHECK_OK(rb_pool_open(&r->pool, o->threads, &r->err), &r->err);
     rb_ops_fill(&r->ops, o->level);
     CHECK_OK(rb_model_create(&r->model, &o->config, &r->err), &r->err);
+    rb_model_set_precision(&r->model, o->precision);
     CHECK_OK(rb_params_allocate(&r->model.params, true, &r->err), &r->err);
     rb_params_init(&r->model.params, 5, r->pool);
     r->bytes = rb_model_measure(&r->model, &r->ops, r->pool, r->image, true, o->stored);

@@ -24,11 +24,16 @@ typedef struct small_run_options {
     revbifpn_model_config config;
     int batch, side, threads;
     bool stored;
+    revbifpn_precision precision;
     rb_cpu_level level;
 } small_run_options;
 
 /* Network NAME with `classes` classes at 64 px, batch 4, 2 threads, reversible, the best level. */
 small_run_options small_run_defaults(const char *name, int classes);
+/* A network that nobody published: that many streams and input channels, odd widths, other kernels and
+ * expansions; and a run of it at two strides a side, batch 3. */
+revbifpn_model_config small_run_custom(int streams, int channels);
+small_run_options small_run_custom_options(revbifpn_model_config config);
 void small_run_open(small_run *run, const small_run_options *options);
 void small_run_close(small_run *run);
 /* One step on fresh random pictures that depend on the step's number alone. */

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Training speed of the published PyTorch RevBiFPN, as one process; prints one JSON line.
+"""Speed of the published PyTorch RevBiFPN in training or inference, as one process; prints one JSON line.
 
-usage: published.py --official DIR --model s0 --imgsz 224 --batch 16 [--activations reversible|stored]
-                    [--channels-last] [--compile] [--steps 4] [--threads 2]
+usage: published.py --official DIR --model s0 --imgsz 224 --batch 16 [--mode train|infer]
+                    [--activations reversible|stored] [--channels-last] [--compile] [--steps 4] [--threads 2]
 DIR holds the published code (revbifpn.py, rev_structs/). One step of warm-up is not counted."""
 import argparse, contextlib, io, json, resource, sys, time, warnings
 
@@ -12,6 +12,7 @@ p.add_argument("--official", required=True)
 p.add_argument("--model", default="s0")
 p.add_argument("--imgsz", type=int, default=224)
 p.add_argument("--batch", type=int, default=16)
+p.add_argument("--mode", default="train", choices=["train", "infer"])
 p.add_argument("--activations", default="reversible", choices=["reversible", "stored"])
 p.add_argument("--channels-last", action="store_true")
 p.add_argument("--compile", action="store_true")
@@ -34,13 +35,24 @@ if a.channels_last:
     model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
 run = torch.compile(model) if a.compile else model
 optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, nesterov=True)
-model.train()
-seconds = []
-for step in range(a.steps + 1):
-    start = time.perf_counter()
+model.train(a.mode == "train")
+
+
+def train():
     optimizer.zero_grad(set_to_none=True)
     torch.nn.functional.cross_entropy(run(x.clone()), y).backward()
     optimizer.step()
+
+
+def infer():
+    with torch.no_grad():
+        run(x.clone())
+
+
+seconds = []
+for step in range(a.steps + 1):
+    start = time.perf_counter()
+    train() if a.mode == "train" else infer()
     if step:
         seconds.append(time.perf_counter() - start)
 seconds.sort()

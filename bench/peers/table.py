@@ -1,21 +1,39 @@
 #!/usr/bin/env python3
-"""Prints the Markdown table of a race (bench/results/race.json); with --readme FILE puts it between that file's
-`<!-- race: begin -->` and `<!-- race: end -->`.
+"""Prints the Markdown table of a race in training (race.json) or inference (inference.json); with --readme FILE puts it
+between that file's `<!-- race: begin -->` and `<!-- race: end -->`, or `inference:` for inference.
 
 usage: table.py bench/results/race.json [--readme README.md]"""
 import json, re, sys
 
 with open(sys.argv[1]) as f:
     race = json.load(f)
-lines = [f"Training, images a second, median of {race['rounds']} interleaved rounds (lowest … highest); {race['processor']}, "
-         f"{race['threads']} threads, PyTorch {race['torch']}, {race['date']}, commit {race['commit']}.", "",
-         "| network, side, batch | side | images a second | against ours reversible | peak RSS |", "|---|---|---|---|---|"]
+inference = race.get("mode") == "inference"
+baseline, mark, title = ("ours", "inference", "Inference") if inference else ("ours reversible", "race", "Training")
+goal = race.get("goal")
+versions = f"PyTorch {race['torch']}" + (f", ONNX Runtime {race['onnxruntime']}" if inference else "")
+
+
+def goal_cell(row, ours):
+    """The goal is ours over one named side."""
+    if not goal:
+        return ""
+    if row["side"] != goal["side"]:
+        return " |"
+    ratio = ours / row["median"]
+    verdict = "reached" if ratio >= goal["ratio"] else "not reached"
+    return f" ours ≥ {goal['ratio']} × this: {verdict}, {ratio:.2f} × |"
+
+
+lines = [f"{title}, images a second, median of {race['rounds']} interleaved rounds (lowest … highest); {race['processor']}, "
+         f"{race['threads']} threads, {versions}, {race['date']}, commit {race['commit']}.", "",
+         f"| network, side, batch | side | images a second | against {baseline} | peak RSS |" + (" goal |" if goal else ""),
+         "|---|---|---|---|---|" + ("---|" if goal else "")]
 for row in race["rows"]:
-    ours = next(r["median"] for r in race["rows"] if r["work"] == row["work"] and r["side"] == "ours reversible")
-    model, side, batch = row["work"].split(":")
+    ours = next(r["median"] for r in race["rows"] if r["work"] == row["work"] and r["side"] == baseline)
+    model, side, batch = row["work"].split(":")[:3]
     speeds = row["images_per_second"]
     lines.append(f"| {model.upper()} {side} b{batch} | {row['side']} | {row['median']:.3g} ({min(speeds):.3g} … {max(speeds):.3g}) "
-                 f"| {row['median'] / ours:.2f} × | {row['peak_rss_bytes'] / 2**20:.0f} MiB |")
+                 f"| {row['median'] / ours:.2f} × | {row['peak_rss_bytes'] / 2**20:.0f} MiB |" + goal_cell(row, ours))
 table = "\n".join(lines)
 if "--readme" not in sys.argv:
     print(table)
@@ -23,7 +41,7 @@ if "--readme" not in sys.argv:
 path = sys.argv[sys.argv.index("--readme") + 1]
 with open(path) as f:
     text = f.read()
-text, found = re.subn(r"(<!-- race: begin -->\n).*?(<!-- race: end -->)", lambda m: m[1] + table + "\n" + m[2], text, flags=re.S)
+text, found = re.subn(rf"(<!-- {mark}: begin -->\n).*?(<!-- {mark}: end -->)", lambda m: m[1] + table + "\n" + m[2], text, flags=re.S)
 if not found:
     sys.exit(f"{path}: no place for the table")
 with open(path, "w") as f:

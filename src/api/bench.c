@@ -1,8 +1,8 @@
 /* Timing of steps on random pictures, and the counters that the plan is held against. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "api/context.h"
 #include "base/rng.h"
@@ -27,13 +27,8 @@ typedef struct bench {
     double *seconds; /* steps */
     rb_profile profile;
     size_t allocations;
+    uint64_t resident; /* peak RSS of a profile, before the arrays that measure the peaks */
 } bench;
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 static revbifpn_status open_bench(bench *b) {
     revbifpn_status status;
@@ -43,6 +38,7 @@ static revbifpn_status open_bench(bench *b) {
     b->image = (rb_shape){o->batch, o->height, o->width, o->model.input_channels};
     TRY(rb_model_check_input(&o->model, b->image, o->training, err));
     TRY(rb_model_create(&b->network, &o->model, err));
+    rb_model_set_precision(&b->network, o->precision);
     TRY(rb_params_allocate(&b->network.params, o->training, err));
     rb_params_init(&b->network.params, 0, b->ctx->pool);
     bool stored = o->activations == REVBIFPN_STORED;
@@ -72,38 +68,95 @@ static revbifpn_status infer(bench *b, const rb_images *images) {
     return rb_model_forward_on_a_grid(&b->network, &pass, images);
 }
 
+static uint64_t peak_resident(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (uint64_t)usage.ru_maxrss * 1024;
+}
+
+/* Each operation of the network forward and backward, each part of the head likewise. */
+static revbifpn_status start_profile(bench *b) {
+    revbifpn_status status;
+    rb_peak peak;
+    int most = 2 * RB_MAX_STREAMS * (b->network.stack.ops + 2) + 2 * RB_PART_OPTIMIZER;
+    b->resident = peak_resident();
+    TRY(rb_peak_measure(b->ctx->level, b->ctx->pool, &peak, &b->ctx->error));
+    TRY(rb_profile_open(&b->profile, &peak, most, &b->ctx->error));
+    b->step.exec.profile = &b->profile;
+fail:
+    return status;
+}
+
+static revbifpn_status run_step(bench *b, const rb_images *images, uint64_t index) {
+    rb_step_report report;
+    if (!b->options->training) return infer(b, images);
+    return rb_step_run(&b->step, images, b->labels, 0.01, index, &report, &b->ctx->error);
+}
+
 static revbifpn_status run_steps(bench *b) {
+    revbifpn_status status;
     rb_preprocess p = rb_preprocess_default();
     rb_images images = {.shape = b->image, .bytes = b->pictures, .mean = p.mean, .std = p.std};
-    rb_step_report report;
-    for (int i = -1; i < b->options->steps; i++) { /* the first is the warm-up */
-        if (i == 0) b->allocations = rb_alloc_count();
-        if (i == 0 && b->options->profile) b->step.exec.profile = &b->profile;
-        double start = now();
-        revbifpn_status status;
-        if (b->options->training)
-            status =
-                rb_step_run(&b->step, &images, b->labels, 0.01, (uint64_t)(i + 1), &report, &b->ctx->error);
-        else
-            status = infer(b, &images);
-        if (status != REVBIFPN_OK) return status;
-        if (i >= 0) b->seconds[i] = now() - start;
+    TRY(run_step(b, &images, 0)); /* warm-up */
+    if (b->options->profile) TRY(start_profile(b));
+    b->allocations = rb_alloc_count();
+    for (int i = 0; i < b->options->steps; i++) {
+        double start = rb_profile_now();
+        if (b->options->profile) rb_profile_begin(&b->profile);
+        TRY(run_step(b, &images, (uint64_t)(i + 1)));
+        if (b->options->profile) rb_profile_end(&b->profile);
+        b->seconds[i] = rb_profile_now() - start;
     }
-    return REVBIFPN_OK;
+fail:
+    return status;
+}
+
+static revbifpn_profile_row row_of(const rb_profile_row *r) {
+    return (revbifpn_profile_row){.direction = "",
+                                  .seconds = r->seconds,
+                                  .gflops = r->flops * 1e-9,
+                                  .gbytes = r->bytes * 1e-9,
+                                  .floor_seconds = r->floor,
+                                  .calls = r->calls};
+}
+
+/* As the state dict names it. */
+static void name_operation(rb_operation o, char *name, size_t size) {
+    switch (o.part) {
+    case RB_PART_STEM: snprintf(name, size, "rev_stack.0"); break;
+    case RB_PART_RESIDUAL: snprintf(name, size, "rev_stack.%d.rev_transform_%d", o.op, o.stream); break;
+    case RB_PART_SILO: snprintf(name, size, "rev_stack.%d", o.op); break;
+    case RB_PART_NECK: snprintf(name, size, "rev_stack.recomp_op.recomp_transform_%d", o.stream); break;
+    case RB_PART_HEAD: snprintf(name, size, "head.pyramid_heads.%d", o.stream); break;
+    case RB_PART_FINAL_CONV: snprintf(name, size, "head.final_conv"); break;
+    case RB_PART_LINEAR: snprintf(name, size, "head.fc"); break;
+    case RB_PART_LOSS: snprintf(name, size, "loss"); break;
+    case RB_PART_OPTIMIZER: snprintf(name, size, "optimizer"); break;
+    }
+}
+
+static void report_operation(const bench *b, const rb_profile_operation *o) {
+    revbifpn_profile_row row = row_of(&o->row);
+    row.kind = REVBIFPN_PROFILE_OPERATION;
+    row.seconds = o->elapsed;
+    row.rest_seconds = o->elapsed - o->row.seconds;
+    if (o->operation.part < RB_PART_LOSS) row.direction = o->operation.backward ? "backward" : "forward";
+    name_operation(o->operation, row.name, sizeof row.name);
+    b->options->profile(b->options->user, &row);
 }
 
 static void report_profile(const bench *b) {
-    double all = 0, kernels = 0;
-    for (int i = 0; i < b->options->steps; i++) all += b->seconds[i];
+    const rb_profile *p = &b->profile;
+    revbifpn_profile_row rest = {.name = "rest", .direction = ""};
     for (int op = 0; op < RB_PROFILE_OPS; op++) {
-        const rb_profile_row *r = &b->profile.rows[op];
-        kernels += r->seconds;
-        revbifpn_profile_row row = {rb_profile_name((rb_profile_op)op), r->seconds, r->flops * 1e-9,
-                                    r->bytes * 1e-9, r->calls};
+        revbifpn_profile_row row = row_of(&p->operators[op]);
+        snprintf(row.name, sizeof row.name, "%s", rb_profile_name((rb_profile_op)op));
         b->options->profile(b->options->user, &row);
     }
-    revbifpn_profile_row rest = {.name = "rest", .seconds = all - kernels};
+    for (int i = 0; i < p->count; i++)
+        rest.seconds += p->operations[i].elapsed - p->operations[i].row.seconds;
     b->options->profile(b->options->user, &rest);
+    for (int i = 0; i < p->count; i++) report_operation(b, &p->operations[i]);
 }
 
 static int by_size(const void *a, const void *b) {
@@ -113,13 +166,13 @@ static int by_size(const void *a, const void *b) {
 
 static void summarise(bench *b, revbifpn_bench_result *out) {
     const revbifpn_bench_options *o = b->options;
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
     out->allocations_after_first_step = rb_alloc_count() - b->allocations;
     qsort(b->seconds, (size_t)o->steps, sizeof *b->seconds, by_size);
     out->images_per_second_best = o->batch / b->seconds[0];
     out->images_per_second_median = o->batch / b->seconds[o->steps / 2];
-    out->peak_rss_bytes = (uint64_t)usage.ru_maxrss * 1024;
+    out->peak_gflops = b->profile.peak.flops * 1e-9;
+    out->peak_gbytes = b->profile.peak.read * 1e-9;
+    out->peak_rss_bytes = o->profile ? b->resident : peak_resident();
     out->planned_bytes =
         rb_api_memory(b->ctx, &b->network, b->image, o->training, o->activations == REVBIFPN_STORED)
             .total_bytes;
@@ -142,6 +195,7 @@ revbifpn_status revbifpn_bench(revbifpn *ctx, const revbifpn_bench_options *opti
     if (options->profile) report_profile(&b);
     summarise(&b, out);
 fail:
+    rb_profile_close(&b.profile);
     rb_step_close(&b.step);
     rb_model_close(&b.network);
     rb_free(b.pictures);

@@ -8,7 +8,7 @@ static revbifpn_memory memory_of(const rb_model *network, const rb_step_bytes *s
                                  bool training) {
     const rb_params *p = &network->params;
     revbifpn_memory m = {.weights_bytes =
-                             (p->trained + p->running) * sizeof(float) + p->counters * sizeof(int64_t)};
+                             (p->trained + 2 * p->running) * sizeof(float) + p->counters * sizeof(int64_t)};
     if (training) m.gradient_bytes = m.optimizer_bytes = p->trained * sizeof(float);
     m.kept_bytes = step->state + step->kept;
     m.scratch_bytes = step->gradient + step->scratch;
@@ -29,12 +29,13 @@ revbifpn_memory rb_api_memory(revbifpn *ctx, rb_model *network, rb_shape image, 
 
 revbifpn_status revbifpn_plan(revbifpn *ctx, const revbifpn_model_config *config, int width, int height,
                               int batch, int training, revbifpn_activations activations,
-                              revbifpn_memory *out) {
+                              revbifpn_precision precision, revbifpn_memory *out) {
     rb_model network = {0};
     rb_shape image = {batch, height, width, config->input_channels};
     if (batch < 1) return rb_fail(&ctx->error, REVBIFPN_BAD_ARGUMENT, "batch %d: at least 1", batch);
     revbifpn_status status = rb_api_network(ctx, config, image, training, &network);
     if (status != REVBIFPN_OK) return status;
+    rb_model_set_precision(&network, precision);
     *out = rb_api_memory(ctx, &network, image, training, activations == REVBIFPN_STORED);
     rb_model_close(&network);
     return REVBIFPN_OK;
@@ -69,7 +70,7 @@ static revbifpn_status candidate(const search *x, int value, revbifpn_solution *
         }
     }
     return revbifpn_plan(x->ctx, &out->model, out->model.image_width, out->model.image_height, out->batch,
-                         s->training, s->activations, &out->memory);
+                         s->training, s->activations, s->precision, &out->memory);
 fail:
     return status;
 }

@@ -15,6 +15,14 @@ rb_cpu_level rb_cpu_detect(void) {
     return RB_CPU_REF;
 }
 
+bool rb_cpu_has_bf16(void) {
+#if defined(__x86_64__)
+    return rb_cpu_detect() == RB_CPU_AVX512 && __builtin_cpu_supports("avx512bf16");
+#else
+    return false;
+#endif
+}
+
 const char *rb_cpu_name(rb_cpu_level level) { return names[level]; }
 
 int rb_cpu_from_name(const char *name) {

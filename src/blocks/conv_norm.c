@@ -47,11 +47,26 @@ static float *push(rb_pass *pass, int floats) {
     return rb_arena_push(&pass->exec->scratch, (size_t)floats * sizeof(float));
 }
 
+static void form_map(const rb_conv_norm *l, rb_exec *exec, const float *mean, const float *var,
+                     rb_affine affine) {
+    rb_norm_affine(exec, l->c, mean, var, rb_param_weight(l->params, l->gamma),
+                   rb_param_weight(l->params, l->beta), affine);
+}
+
+static rb_affine prepared_map(const rb_conv_norm *l) {
+    return (rb_affine){rb_param_map(l->params, l->running_mean), rb_param_map(l->params, l->running_var)};
+}
+
+void rb_conv_norm_prepare(const rb_conv_norm *l, rb_exec *exec) {
+    form_map(l, exec, rb_param_statistic(l->params, l->running_mean),
+             rb_param_statistic(l->params, l->running_var), prepared_map(l));
+}
+
 rb_affine rb_conv_norm_affine(const rb_conv_norm *l, rb_pass *pass) {
+    if (!pass->training) return prepared_map(l);
     rb_affine affine = {.scale = push(pass, l->c)};
     affine.shift = push(pass, l->c);
-    rb_norm_affine(pass->exec, l->c, rb_conv_norm_mean(l, pass), variance(l, pass),
-                   rb_param_weight(l->params, l->gamma), rb_param_weight(l->params, l->beta), affine);
+    form_map(l, pass->exec, l->mean, l->var, affine);
     return affine;
 }
 

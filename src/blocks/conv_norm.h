@@ -19,7 +19,9 @@ revbifpn_status rb_conv_norm_create(rb_conv_norm *layer, rb_params *params, cons
                                     int ic_per_group, int kernel, rb_error *err) RB_CHECKED;
 /* Room for fresh statistics on the kept arena, to be filled by the convolution. */
 rb_moments rb_conv_norm_keep(rb_conv_norm *layer, rb_pass *pass, rb_shape shape);
-/* The affine map, from kept (training) or running statistics; scratch of the caller's frame. */
+/* Forms the affine map of inference, from the running statistics. */
+void rb_conv_norm_prepare(const rb_conv_norm *layer, rb_exec *exec);
+/* The affine map: in training from kept statistics, scratch of the caller's frame; else the prepared one. */
 rb_affine rb_conv_norm_affine(const rb_conv_norm *layer, rb_pass *pass);
 /* Statistics in use: the mean that centres z in the backward pass. */
 const float *rb_conv_norm_mean(const rb_conv_norm *layer, const rb_pass *pass);

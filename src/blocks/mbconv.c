@@ -87,7 +87,8 @@ static rb_moments moments_of(frame *f, rb_conv_norm *layer, rb_shape shape) {
 }
 
 static rb_pointwise expand_of(const frame *f, const rb_source *src) {
-    return (rb_pointwise){.src = *src, .oc = f->b->mid, .wgt = rb_conv_norm_weight(&f->b->expand)};
+    return (rb_pointwise){
+        .src = *src, .oc = f->b->mid, .wgt = rb_conv_norm_weight(&f->b->expand), .bf16 = f->b->bf16};
 }
 
 static rb_source act_source(rb_shape shape, const float *z, rb_affine affine, const float *gate) {
@@ -106,7 +107,8 @@ static rb_depthwise depthwise_of(const frame *f, const rb_source *src) {
 static rb_pointwise project_of(const frame *f) {
     return (rb_pointwise){.src = act_source(f->mid, f->z1, f->a1, f->gate),
                           .oc = f->b->spec.oc,
-                          .wgt = rb_conv_norm_weight(&f->b->project)};
+                          .wgt = rb_conv_norm_weight(&f->b->project),
+                          .bf16 = f->b->bf16};
 }
 
 static rb_squeeze squeeze_of(const frame *f) {

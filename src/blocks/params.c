@@ -53,10 +53,11 @@ void rb_params_layout(rb_params *params) {
 revbifpn_status rb_params_allocate(rb_params *params, bool gradients, rb_error *err) {
     params->weight = rb_alloc(params->trained * sizeof(float));
     params->statistics = rb_alloc(params->running * sizeof(float));
+    params->maps = rb_alloc(params->running * sizeof(float));
     params->counter = rb_alloc(params->counters * sizeof(int64_t));
     params->gradient = gradients ? rb_alloc(params->trained * sizeof(float)) : NULL;
-    if (params->weight && params->statistics && params->counter && (params->gradient || !gradients))
-        return REVBIFPN_OK;
+    bool whole = params->weight && params->statistics && params->maps && params->counter;
+    if (whole && (params->gradient || !gradients)) return REVBIFPN_OK;
     return rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "out of memory for %zu parameters", params->parameters);
 }
 
@@ -65,6 +66,7 @@ void rb_params_close(rb_params *params) {
     rb_free(params->weight);
     rb_free(params->gradient);
     rb_free(params->statistics);
+    rb_free(params->maps);
     rb_free(params->counter);
     *params = (rb_params){0};
 }
@@ -91,6 +93,7 @@ static void init_task(void *arg, int block, int thread) {
 }
 
 void rb_params_init(rb_params *params, uint64_t seed, rb_pool *pool) {
+    params->maps_current = false;
     for (int i = 0; i < params->count; i++) {
         const rb_param *p = &params->list[i];
         if (p->kind == RB_PARAM_COUNTER) {

@@ -2,7 +2,9 @@
  *
  * Trainable tensors lie in one block of floats (and their gradients and momenta in blocks of the same
  * layout), those with weight decay first: more than one dimension and not a bias (spec 10.1). Running
- * statistics and the counters `num_batches_tracked` have blocks of their own. */
+ * statistics and the counters `num_batches_tracked` have blocks of their own, and so have the affine maps
+ * that the norms amount to in inference: scale where the block of statistics has a mean, shift where it has a
+ * variance. */
 #ifndef RB_BLOCKS_PARAMS_H
 #define RB_BLOCKS_PARAMS_H
 
@@ -26,15 +28,16 @@ typedef struct rb_params {
     size_t parameters;        /* trainable elements, without alignment gaps */
     size_t trained, decayed;  /* floats of the trained block; how many of them, from the start, decay */
     size_t running, counters; /* floats, int64 */
-    float *weight, *gradient, *statistics; /* blocks; NULL until rb_params_allocate */
+    float *weight, *gradient, *statistics, *maps; /* blocks; NULL until rb_params_allocate */
     int64_t *counter;
+    bool maps_current; /* maps are those of the weights and statistics as they are now */
 } rb_params;
 
 /* Appends a tensor and gives its index. Names longer than the field are a bug. */
 revbifpn_status rb_params_add(rb_params *params, const rb_param *param, int *index, rb_error *err) RB_CHECKED;
 /* Lays the blocks out once all tensors are known. */
 void rb_params_layout(rb_params *params);
-/* Allocates weights, statistics and counters, and gradients when asked; all zero. */
+/* Allocates weights, statistics, maps and counters, and gradients when asked; all zero. */
 revbifpn_status rb_params_allocate(rb_params *params, bool gradients, rb_error *err) RB_CHECKED;
 void rb_params_close(rb_params *params);
 /* Fills weights and statistics from the seed (spec 2.3). Every tensor has its own random stream. */
@@ -51,5 +54,6 @@ static inline float *rb_param_gradient(const rb_params *p, int index) {
 static inline float *rb_param_statistic(const rb_params *p, int index) {
     return p->statistics + p->list[index].offset;
 }
+static inline float *rb_param_map(const rb_params *p, int index) { return p->maps + p->list[index].offset; }
 
 #endif

@@ -26,7 +26,7 @@ static const field fields[] = {
     FIELD(val_fraction, REAL), FIELD(interpolation, STRING), FIELD(seed, U64),
     FIELD(max_pixels, U64),    FIELD(max_memory, U64),       FIELD(workers, INT),
     FIELD(max_bad, INT),       FIELD(apply_exif, INT),       FIELD(bn_update_double, INT),
-    FIELD(activations, INT),
+    FIELD(activations, INT),   FIELD(precision, INT),
 };
 enum { FIELDS = sizeof fields / sizeof *fields };
 

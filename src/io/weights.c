@@ -129,6 +129,7 @@ static revbifpn_status refuse_extra(const rb_tensor_file *file, const rb_params 
 revbifpn_status rb_weights_read(const rb_tensor_file *file, rb_params *params, rb_checkpoint *checkpoint,
                                 rb_error *err) {
     revbifpn_status status;
+    params->maps_current = false;
     for (int i = 0; i < params->count; i++) {
         const rb_param *p = &params->list[i];
         TRY(read_tensor(file, p, p->name, (void *)(uintptr_t)data_of(params, p), err));

@@ -195,6 +195,10 @@ fail:
     return status;
 }
 
+void rb_model_set_precision(rb_model *m, revbifpn_precision precision) {
+    for (int i = 0; i < m->block_count; i++) m->blocks[i].bf16 = precision == REVBIFPN_BF16;
+}
+
 void rb_model_close(rb_model *m) {
     rb_stack_close(&m->stack);
     rb_params_close(&m->params);

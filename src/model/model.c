@@ -37,6 +37,22 @@ static void place_streams(rb_model *m, rb_pass *pass, rb_shape image) {
     }
 }
 
+static void prepare_block(const rb_mbconv *b, rb_exec *exec) {
+    if (b->expand.c) rb_conv_norm_prepare(&b->expand, exec);
+    rb_conv_norm_prepare(&b->depthwise, exec);
+    rb_conv_norm_prepare(&b->project, exec);
+}
+
+/* The norms' affine maps for inference, once for as long as no training pass comes in between. */
+static void prepare_maps(rb_model *m, const rb_pass *pass) {
+    rb_exec *x = pass->exec;
+    if (!pass->training && !m->params.maps_current) {
+        for (int i = 0; i < m->block_count; i++) prepare_block(&m->blocks[i], x);
+        if (m->config.classes) rb_conv_norm_prepare(&m->final, x);
+    }
+    if (!x->dry) m->params.maps_current = !pass->training;
+}
+
 revbifpn_status rb_model_forward(rb_model *m, rb_pass *pass, const rb_images *images, rb_observer *observe,
                                  void *arg) {
     revbifpn_status status;
@@ -44,6 +60,7 @@ revbifpn_status rb_model_forward(rb_model *m, rb_pass *pass, const rb_images *im
     rb_arena_release(&x->kept, 0);
     rb_arena_release(&x->scratch, 0);
     pass->largest = 0;
+    prepare_maps(m, pass);
     place_streams(m, pass, images->shape);
     rb_stem stem = {.image = images->shape,
                     .repeated = m->config.widths[0] / 16,
@@ -54,6 +71,7 @@ revbifpn_status rb_model_forward(rb_model *m, rb_pass *pass, const rb_images *im
                     .k = pass->k,
                     .state = m->streams.x[0]};
     rb_watch watch = {0};
+    rb_exec_enter(x, (rb_operation){.part = RB_PART_STEM});
     rb_stem_forward(x, &stem, &watch);
     TRY(rb_pass_check(pass, &watch, "the picture", 0));
     if (observe) observe(arg, 0, &m->streams);
@@ -130,6 +148,7 @@ revbifpn_status rb_model_backward_maps(rb_model *m, rb_pass *pass, float *const 
 }
 
 revbifpn_status rb_model_inverse(rb_model *m, rb_pass *pass, float *floats) {
+    rb_arena_release(&pass->exec->scratch, 0); /* what the head left there for its backward */
     revbifpn_status status = rb_stack_inverse(&m->stack, pass, &m->streams);
     if (status == REVBIFPN_OK)
         rb_stem_inverse(pass->exec, m->image, m->config.widths[0] / 16, pass->k, m->streams.x[0], floats);

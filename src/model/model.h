@@ -22,13 +22,15 @@ typedef struct rb_model {
     int fc_weight, fc_bias;
     int map_widths[RB_MAX_STREAMS]; /* channels of the maps that neck or stack give */
 
-    /* of the last forward, on the kept arena */
+    /* of the last forward: on the kept arena */
     rb_shape image;
     rb_streams streams;
-    float *pooled;               /* n,fc_features */
-    float *logits, *d_logits;    /* n,classes */
-    float *maps[RB_MAX_STREAMS]; /* stored mode: the head's maps */
-    float *final_z;              /* stored mode: raw output of final_conv */
+    float *pooled;            /* n,fc_features */
+    float *logits, *d_logits; /* n,classes */
+    /* the head's, on scratch until its backward has used them (in stored mode maps are kept) */
+    float *maps[RB_MAX_STREAMS], *d_maps[RB_MAX_STREAMS]; /* n,h,w,map_widths, and their gradients */
+    size_t below_map[RB_MAX_STREAMS];                     /* mark of scratch before maps[i] */
+    float *final_z;                                       /* raw output of final_conv */
 } rb_model;
 
 /* A batch of pictures, n,h,w,c: bytes with their mean and deviation, or floats as they are. */
@@ -44,6 +46,10 @@ typedef struct rb_images {
 revbifpn_status rb_model_create(rb_model *model, const revbifpn_model_config *config,
                                 rb_error *err) RB_CHECKED;
 void rb_model_close(rb_model *model);
+
+/* Arithmetic of the blocks' products from now on: bf16 factors with float32 sums, or float32. Everything else
+ * (weights, state, norms, depthwise convolutions, classifier) stays as it is. */
+void rb_model_set_precision(rb_model *model, revbifpn_precision precision);
 
 /* Pixels per side that one pixel of the coarsest stream covers: 4·2^(streams−1). */
 int rb_model_stride(const revbifpn_model_config *config);

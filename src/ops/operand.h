@@ -3,6 +3,7 @@
 #define RB_OPS_OPERAND_H
 
 #include <math.h>
+#include <string.h>
 
 #include "ops/ops.h"
 
@@ -24,6 +25,17 @@ static inline double rb_source_at(const rb_source *s, int n, size_t p, int c) {
     if (s->load == RB_LOAD_MAP) return raw;
     double value = rb_hswish(rb_affine_at(s->affine, raw, c));
     return s->gate ? value * (double)s->gate[n * s->shape.c + c] : value;
+}
+
+/* The nearest bf16 number (a float32 without its lower 16 bits), ties to even; NaN stays NaN. */
+static inline double rb_bf16(double value) {
+    float single = (float)value;
+    uint32_t bits;
+    memcpy(&bits, &single, sizeof bits);
+    if (isnan(single)) return (double)single;
+    bits = (bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff0000u;
+    memcpy(&single, &bits, sizeof bits);
+    return (double)single;
 }
 
 /* Gradient of the normalised value u. */

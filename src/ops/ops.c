@@ -3,6 +3,7 @@
 #include "ops/ops.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "ops/ops_ref.h"
 #include "ops/profile.h"
@@ -21,6 +22,10 @@ void rb_ops_init_ref(rb_ops *ops) {
         .pointwise_forward = rb_pointwise_forward_ref,
         .pointwise_backward_scratch = rb_pointwise_backward_scratch_ref,
         .pointwise_backward = rb_pointwise_backward_ref,
+        .pointwise_forward_scratch_bf16 = no_scratch_pointwise,
+        .pointwise_forward_bf16 = rb_pointwise_forward_ref,
+        .pointwise_backward_scratch_bf16 = rb_pointwise_backward_scratch_ref,
+        .pointwise_backward_bf16 = rb_pointwise_backward_ref,
         .depthwise_forward_scratch = no_scratch_depthwise,
         .depthwise_forward = rb_depthwise_forward_ref,
         .depthwise_backward_scratch = no_scratch_depthwise,
@@ -48,23 +53,6 @@ void rb_ops_fill(rb_ops *ops, rb_cpu_level level) {
 #else
     (void)level;
 #endif
-}
-
-/* Runs a kernel unless the run is dry; with a profile, timed. */
-#define RUN(x, op, flops, bytes, call)                                                                       \
-    do {                                                                                                     \
-        if ((x)->dry) break;                                                                                 \
-        double start = (x)->profile ? rb_profile_now() : 0;                                                  \
-        call;                                                                                                \
-        if ((x)->profile) add_time((x)->profile, op, rb_profile_now() - start, flops, bytes);                \
-    } while (0)
-
-static void add_time(rb_profile *profile, rb_profile_op op, double seconds, double flops, double bytes) {
-    rb_profile_row *row = &profile->rows[op];
-    row->seconds += seconds;
-    row->flops += flops;
-    row->bytes += bytes;
-    row->calls++;
 }
 
 /* Bytes of a map of 4-byte elements. */
@@ -95,28 +83,36 @@ rb_shape rb_depthwise_shape(const rb_depthwise *p) {
 
 void rb_pointwise_forward(rb_exec *x, const rb_pointwise *p, float *dst, rb_moments moments) {
     size_t mark = rb_arena_mark(&x->scratch);
-    void *scratch = push(x, x->ops->pointwise_forward_scratch(p, rb_pool_threads(x->pool)));
-    RUN(x, RB_PROFILE_POINTWISE_FORWARD, pointwise_flops(p), map_bytes(p->src.shape) + pointwise_out(p),
-        x->ops->pointwise_forward(p, dst, moments, scratch, x->pool));
+    const rb_ops *ops = x->ops;
+    int threads = rb_pool_threads(x->pool);
+    void *scratch = push(x, p->bf16 ? ops->pointwise_forward_scratch_bf16(p, threads)
+                                    : ops->pointwise_forward_scratch(p, threads));
+    RB_RUN(
+        x, RB_PROFILE_POINTWISE_FORWARD, pointwise_flops(p), map_bytes(p->src.shape) + pointwise_out(p),
+        (p->bf16 ? ops->pointwise_forward_bf16 : ops->pointwise_forward)(p, dst, moments, scratch, x->pool));
     rb_arena_release(&x->scratch, mark);
 }
 
 void rb_pointwise_backward(rb_exec *x, const rb_pointwise *p, const rb_gradient *d_dst, float *d_wgt,
                            const rb_sink *sink) {
     size_t mark = rb_arena_mark(&x->scratch);
-    void *scratch = push(x, x->ops->pointwise_backward_scratch(p, rb_pool_threads(x->pool)));
-    RUN(x, RB_PROFILE_POINTWISE_BACKWARD, gradients_of(d_wgt, sink) * pointwise_flops(p),
-        2 * map_bytes(p->src.shape) + 2 * pointwise_out(p),
-        x->ops->pointwise_backward(p, d_dst, d_wgt, sink, scratch, x->pool));
+    const rb_ops *ops = x->ops;
+    int threads = rb_pool_threads(x->pool);
+    void *scratch = push(x, p->bf16 ? ops->pointwise_backward_scratch_bf16(p, threads)
+                                    : ops->pointwise_backward_scratch(p, threads));
+    RB_RUN(x, RB_PROFILE_POINTWISE_BACKWARD, gradients_of(d_wgt, sink) * pointwise_flops(p),
+           2 * map_bytes(p->src.shape) + 2 * pointwise_out(p),
+           (p->bf16 ? ops->pointwise_backward_bf16 : ops->pointwise_backward)(p, d_dst, d_wgt, sink, scratch,
+                                                                              x->pool));
     rb_arena_release(&x->scratch, mark);
 }
 
 void rb_depthwise_forward(rb_exec *x, const rb_depthwise *p, float *dst, rb_moments moments) {
     size_t mark = rb_arena_mark(&x->scratch);
     void *scratch = push(x, x->ops->depthwise_forward_scratch(p, rb_pool_threads(x->pool)));
-    RUN(x, RB_PROFILE_DEPTHWISE_FORWARD, depthwise_flops(p),
-        map_bytes(p->src.shape) + map_bytes(rb_depthwise_shape(p)),
-        x->ops->depthwise_forward(p, dst, moments, scratch, x->pool));
+    RB_RUN(x, RB_PROFILE_DEPTHWISE_FORWARD, depthwise_flops(p),
+           map_bytes(p->src.shape) + map_bytes(rb_depthwise_shape(p)),
+           x->ops->depthwise_forward(p, dst, moments, scratch, x->pool));
     rb_arena_release(&x->scratch, mark);
 }
 
@@ -124,64 +120,96 @@ void rb_depthwise_backward(rb_exec *x, const rb_depthwise *p, const rb_gradient 
                            const rb_sink *sink) {
     size_t mark = rb_arena_mark(&x->scratch);
     void *scratch = push(x, x->ops->depthwise_backward_scratch(p, rb_pool_threads(x->pool)));
-    RUN(x, RB_PROFILE_DEPTHWISE_BACKWARD, gradients_of(d_wgt, sink) * depthwise_flops(p),
-        2 * map_bytes(p->src.shape) + 2 * map_bytes(rb_depthwise_shape(p)),
-        x->ops->depthwise_backward(p, d_dst, d_wgt, sink, scratch, x->pool));
+    RB_RUN(x, RB_PROFILE_DEPTHWISE_BACKWARD, gradients_of(d_wgt, sink) * depthwise_flops(p),
+           2 * map_bytes(p->src.shape) + 2 * map_bytes(rb_depthwise_shape(p)),
+           x->ops->depthwise_backward(p, d_dst, d_wgt, sink, scratch, x->pool));
     rb_arena_release(&x->scratch, mark);
 }
 
 void rb_act_sums_pass(rb_exec *x, rb_shape shape, const float *d, rb_act_sums act) {
     size_t mark = rb_arena_mark(&x->scratch);
     void *scratch = push(x, x->ops->act_sums_scratch(shape, rb_pool_threads(x->pool)));
-    RUN(x, RB_PROFILE_ACT_SUMS, 0, (d ? 2 : 1) * map_bytes(shape),
-        x->ops->act_sums(shape, d, act, scratch, x->pool));
+    RB_RUN(x, RB_PROFILE_ACT_SUMS, 0, (d ? 2 : 1) * map_bytes(shape),
+           x->ops->act_sums(shape, d, act, scratch, x->pool));
     rb_arena_release(&x->scratch, mark);
 }
 
 void rb_norm_sums(rb_exec *x, const rb_gradient *g, double *sums) {
     size_t mark = rb_arena_mark(&x->scratch);
     void *scratch = push(x, x->ops->norm_sums_scratch(g->shape, rb_pool_threads(x->pool)));
-    RUN(x, RB_PROFILE_NORM_SUMS, 0, 2 * map_bytes(g->shape), x->ops->norm_sums(g, sums, scratch, x->pool));
+    RB_RUN(x, RB_PROFILE_NORM_SUMS, 0, 2 * map_bytes(g->shape), x->ops->norm_sums(g, sums, scratch, x->pool));
     rb_arena_release(&x->scratch, mark);
 }
 
 void rb_norm_store(rb_exec *x, rb_shape shape, const float *z, rb_affine affine, bool accumulate,
                    float *dst) {
-    RUN(x, RB_PROFILE_NORM_STORE, 0, (accumulate ? 3 : 2) * map_bytes(shape),
-        x->ops->norm_store(shape, z, affine, accumulate, dst, x->pool));
+    RB_RUN(x, RB_PROFILE_NORM_STORE, 0, (accumulate ? 3 : 2) * map_bytes(shape),
+           x->ops->norm_store(shape, z, affine, accumulate, dst, x->pool));
 }
 
 void rb_squeeze_pool(rb_exec *x, rb_shape shape, const float *z, rb_affine affine, float *pooled) {
     size_t mark = rb_arena_mark(&x->scratch);
     void *scratch = push(x, x->ops->squeeze_pool_scratch(shape, rb_pool_threads(x->pool)));
-    RUN(x, RB_PROFILE_SQUEEZE_POOL, 0, map_bytes(shape),
-        x->ops->squeeze_pool(shape, z, affine, pooled, scratch, x->pool));
+    RB_RUN(x, RB_PROFILE_SQUEEZE_POOL, 0, map_bytes(shape),
+           x->ops->squeeze_pool(shape, z, affine, pooled, scratch, x->pool));
     rb_arena_release(&x->scratch, mark);
 }
 
 void rb_state_add_run(rb_exec *x, const rb_state_add *a, rb_watch *watch) {
     size_t mark = rb_arena_mark(&x->scratch);
     void *scratch = push(x, x->ops->state_add_scratch(a, rb_pool_threads(x->pool)));
-    RUN(x, RB_PROFILE_STATE_ADD, 0, (1 + 2.0 * a->factor * a->factor) * map_bytes(a->shape),
-        x->ops->state_add(a, watch, scratch, x->pool));
+    RB_RUN(x, RB_PROFILE_STATE_ADD, 0, (1 + 2.0 * a->factor * a->factor) * map_bytes(a->shape),
+           x->ops->state_add(a, watch, scratch, x->pool));
     rb_arena_release(&x->scratch, mark);
 }
 
 void rb_upsample_backward(rb_exec *x, rb_shape low, int factor, const float *d, int ld, float *d_low) {
     size_t mark = rb_arena_mark(&x->scratch);
     void *scratch = push(x, x->ops->upsample_backward_scratch(low, factor, rb_pool_threads(x->pool)));
-    RUN(x, RB_PROFILE_UPSAMPLE_BACKWARD, 0, (1 + 1.0 * factor * factor) * map_bytes(low),
-        x->ops->upsample_backward(low, factor, d, ld, d_low, scratch, x->pool));
+    RB_RUN(x, RB_PROFILE_UPSAMPLE_BACKWARD, 0, (1 + 1.0 * factor * factor) * map_bytes(low),
+           x->ops->upsample_backward(low, factor, d, ld, d_low, scratch, x->pool));
     rb_arena_release(&x->scratch, mark);
 }
 
 void rb_sgd_step(rb_exec *x, const rb_sgd *s) {
-    RUN(x, RB_PROFILE_SGD, 0, 20.0 * (double)s->count, x->ops->sgd(s, x->pool));
+    RB_RUN(x, RB_PROFILE_SGD, 0, 20.0 * (double)s->count, x->ops->sgd(s, x->pool));
+}
+
+enum { FINITE_BLOCKS = 64 };
+typedef struct finite_job {
+    const float *data;
+    size_t count, found[FINITE_BLOCKS]; /* count: none in that block */
+} finite_job;
+
+/* Counts what has all exponent bits set, without a branch, and only then looks where. */
+static void finite_task(void *arg, int block, int thread) {
+    (void)thread;
+    finite_job *j = arg;
+    size_t first = j->count * (size_t)block / FINITE_BLOCKS;
+    size_t last = j->count * ((size_t)block + 1) / FINITE_BLOCKS, bad = 0;
+    for (size_t i = first, end = first; i < last; i = end) {
+        int32_t here = 0;
+        for (end = i + 4096 < last ? i + 4096 : last; i < end; i++) {
+            int32_t bits;
+            memcpy(&bits, j->data + i, sizeof bits);
+            here += (bits & 0x7fffffff) >= 0x7f800000;
+        }
+        bad += (size_t)here;
+    }
+    j->found[block] = bad ? first : j->count;
+    while (bad && isfinite(j->data[j->found[block]])) j->found[block]++;
+}
+
+static size_t first_not_finite(const float *data, size_t count, rb_pool *pool) {
+    finite_job j = {.data = data, .count = count};
+    rb_pool_run(pool, FINITE_BLOCKS, finite_task, &j);
+    for (int i = 0; i < FINITE_BLOCKS; i++)
+        if (j.found[i] < count) return j.found[i];
+    return count;
 }
 
 size_t rb_first_not_finite(rb_exec *x, const float *data, size_t count) {
-    if (x->dry) return count;
-    size_t i = 0;
-    while (i < count && isfinite(data[i])) i++;
-    return i;
+    size_t found = count;
+    RB_RUN(x, RB_PROFILE_FINITE, 0, 4.0 * (double)count, found = first_not_finite(data, count, x->pool));
+    return found;
 }

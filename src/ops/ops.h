@@ -108,6 +108,25 @@ static inline void rb_watch_merge(rb_watch *all, const rb_watch *part) {
 
 /* ---- executor ---- */
 
+/* What a kernel runs for: a part of the network, of the step. `op` is the index in rev_stack of residual
+ * blocks and silos, `stream` the level of residual blocks, neck and head; 0 where there is none. */
+typedef enum rb_part {
+    RB_PART_STEM,
+    RB_PART_RESIDUAL,
+    RB_PART_SILO,
+    RB_PART_NECK,
+    RB_PART_HEAD,
+    RB_PART_FINAL_CONV,
+    RB_PART_LINEAR,
+    RB_PART_LOSS,
+    RB_PART_OPTIMIZER
+} rb_part;
+typedef struct rb_operation {
+    rb_part part;
+    int op, stream;
+    bool backward; /* the backward pass, with what is formed again for it */
+} rb_operation;
+
 struct rb_ops;
 struct rb_profile;
 typedef struct rb_exec {
@@ -119,6 +138,9 @@ typedef struct rb_exec {
     struct rb_profile *profile; /* gathers times when set (ops/profile.h) */
 } rb_exec;
 
+/* What runs from here on belongs to `operation`. Only a profile wants to know. */
+void rb_exec_enter(rb_exec *x, rb_operation operation);
+
 /* Fills a table with the best kernels up to `level`, which must not exceed what the processor has. */
 void rb_ops_fill(struct rb_ops *ops, rb_cpu_level level);
 
@@ -129,6 +151,7 @@ typedef struct rb_pointwise {
     rb_source src;
     int oc;
     const float *wgt;
+    bool bf16; /* both factors of every product rounded to bf16 (nearest, ties to even); sums in float32 */
 } rb_pointwise;
 void rb_pointwise_forward(rb_exec *x, const rb_pointwise *p, float *dst, rb_moments moments);
 /* d_wgt += Σ_p d_dst·src (NULL: not asked); d_src into `sink`. With ic = oc a dense sink may be d_dst->z
@@ -190,8 +213,9 @@ void rb_squeeze_backward(rb_exec *x, const rb_squeeze *s, size_t pixels, const f
 
 /* ---- the residual state ---- */
 
-/* state += sign · rint(sample[n]·(scale·up(z) + shift)·2^k), up = bilinear by `factor` (half-pixel centres).
- * z is n,h,w,c at low resolution; state is n,h·factor,w·factor,c with ld. `watch` may be NULL (undoing). */
+/* state += rint(up(scale'·z + shift')), up = bilinear by `factor` (half-pixel centres); scale', shift' are
+ * the affine times sign·sample[n]·2^k. Every level forms the same fused multiply-adds (state_ref.c). z is
+ * n,h,w,c at low resolution; state is n,h·factor,w·factor,c with ld. `watch` may be NULL (undoing). */
 typedef struct rb_state_add {
     rb_shape shape;
     const float *z;
@@ -209,7 +233,7 @@ void rb_upsample_backward(rb_exec *x, rb_shape low, int factor, const float *d, 
  * grid. bytes: n,h,w,c or, when NULL, floats: n,h,w,c. state: n,h/4,w/4,16·repeated. */
 typedef struct rb_stem {
     rb_shape image;
-    int repeated; /* channels after repetition: first stream width / 16 */
+    int repeated; /* channels after repetition, at least image.c: first stream width / 16 */
     const uint8_t *bytes;
     const float *floats;
     const float *mean, *std; /* c, in units of 255: value = (byte − 255·mean)/(255·std) */
@@ -265,6 +289,13 @@ typedef struct rb_ops {
     size_t (*pointwise_backward_scratch)(const rb_pointwise *p, int threads);
     void (*pointwise_backward)(const rb_pointwise *p, const rb_gradient *d_dst, float *d_wgt,
                                const rb_sink *sink, void *scratch, rb_pool *pool);
+    /* The same four for p->bf16. */
+    size_t (*pointwise_forward_scratch_bf16)(const rb_pointwise *p, int threads);
+    void (*pointwise_forward_bf16)(const rb_pointwise *p, float *dst, rb_moments moments, void *scratch,
+                                   rb_pool *pool);
+    size_t (*pointwise_backward_scratch_bf16)(const rb_pointwise *p, int threads);
+    void (*pointwise_backward_bf16)(const rb_pointwise *p, const rb_gradient *d_dst, float *d_wgt,
+                                    const rb_sink *sink, void *scratch, rb_pool *pool);
     size_t (*depthwise_forward_scratch)(const rb_depthwise *p, int threads);
     void (*depthwise_forward)(const rb_depthwise *p, float *dst, rb_moments moments, void *scratch,
                               rb_pool *pool);

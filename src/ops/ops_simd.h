@@ -1,4 +1,5 @@
-/* The vector kernels: one body a family, compiled for each level. */
+/* The vector kernels: one body a family, compiled for each level. On AVX-512 the bf16 products need
+ * AVX512-BF16 as well. */
 #ifndef RB_OPS_SIMD_H
 #define RB_OPS_SIMD_H
 
@@ -11,6 +12,12 @@
     size_t rb_pointwise_backward_scratch_##level(const rb_pointwise *p, int threads);                        \
     void rb_pointwise_backward_##level(const rb_pointwise *p, const rb_gradient *d_dst, float *d_wgt,        \
                                        const rb_sink *sink, void *scratch, rb_pool *pool);                   \
+    size_t rb_pointwise_forward_scratch_bf16_##level(const rb_pointwise *p, int threads);                    \
+    void rb_pointwise_forward_bf16_##level(const rb_pointwise *p, float *dst, rb_moments moments,            \
+                                           void *scratch, rb_pool *pool);                                    \
+    size_t rb_pointwise_backward_scratch_bf16_##level(const rb_pointwise *p, int threads);                   \
+    void rb_pointwise_backward_bf16_##level(const rb_pointwise *p, const rb_gradient *d_dst, float *d_wgt,   \
+                                            const rb_sink *sink, void *scratch, rb_pool *pool);              \
     size_t rb_depthwise_forward_scratch_##level(const rb_depthwise *p, int threads);                         \
     void rb_depthwise_forward_##level(const rb_depthwise *p, float *dst, rb_moments moments, void *scratch,  \
                                       rb_pool *pool);                                                        \
@@ -58,6 +65,14 @@ RB_DECLARE_KERNELS(avx512);
         (ops)->upsample_backward_scratch = rb_upsample_backward_scratch_##l;                                 \
         (ops)->upsample_backward = rb_upsample_backward_##l;                                                 \
         (ops)->sgd = rb_sgd_##l;                                                                             \
+    } while (0)
+
+#define RB_FILL_BF16(ops, l)                                                                                 \
+    do {                                                                                                     \
+        (ops)->pointwise_forward_scratch_bf16 = rb_pointwise_forward_scratch_bf16_##l;                       \
+        (ops)->pointwise_forward_bf16 = rb_pointwise_forward_bf16_##l;                                       \
+        (ops)->pointwise_backward_scratch_bf16 = rb_pointwise_backward_scratch_bf16_##l;                     \
+        (ops)->pointwise_backward_bf16 = rb_pointwise_backward_bf16_##l;                                     \
     } while (0)
 
 #endif

@@ -80,12 +80,21 @@ static void save_source(rb_stack *stack, int at, rb_pass *pass, const rb_map *sr
     rb_slice_pack(pass->exec, src->shape, src->x, src->x_ld, c->saved);
 }
 
+static void enter(rb_pass *pass, const rb_coupling *c, bool backward) {
+    bool residual = c->src.stream == c->dst.stream;
+    rb_exec_enter(pass->exec, (rb_operation){.part = residual ? RB_PART_RESIDUAL : RB_PART_SILO,
+                                             .op = c->op,
+                                             .stream = residual ? c->src.stream : 0,
+                                             .backward = backward});
+}
+
 revbifpn_status rb_stack_forward(rb_stack *stack, rb_pass *pass, rb_streams *streams, rb_observer *observe,
                                  void *arg) {
     revbifpn_status status;
     for (int at = 0; at < stack->count; at++) {
         rb_coupling *c = &stack->couplings[at];
         rb_map src = map_of(streams, c->src), dst = map_of(streams, c->dst);
+        enter(pass, c, false);
         if (c->opens) rb_zero(pass->exec, dst.x, rb_elements(dst.shape) * sizeof(int32_t));
         if (pass->stored) save_source(stack, at, pass, &src);
         TRY(c->f.forward(c->f.self, pass, &src, &dst, 1));
@@ -114,6 +123,7 @@ revbifpn_status rb_stack_backward(rb_stack *stack, rb_pass *pass, rb_streams *st
     for (int at = stack->count - 1; at >= 0; at--) {
         rb_coupling *c = &stack->couplings[at];
         rb_map src = map_of(streams, c->src), dst = map_of(streams, c->dst);
+        enter(pass, c, true);
         if (pass->stored) {
             src.x = c->saved;
             src.x_ld = c->src.channels; /* the copy is dense */

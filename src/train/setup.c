@@ -112,7 +112,9 @@ static rb_shape batch_shape(const rb_trainer *t) {
 static revbifpn_status build_network(rb_trainer *t, rb_error *err) {
     revbifpn_status status;
     TRY(rb_config_check(&t->args.model, err));
-    return rb_model_create(&t->model, &t->args.model, err);
+    TRY(rb_model_create(&t->model, &t->args.model, err));
+    rb_model_set_precision(&t->model, t->args.precision);
+    return REVBIFPN_OK;
 fail:
     return status;
 }

@@ -68,13 +68,16 @@ revbifpn_status rb_step_run(rb_step *s, const rb_images *images, const int32_t *
     pass.seed = s->seed;
     pass.step = index;
     *report = (rb_step_report){0};
+    rb_exec_enter(&s->exec, (rb_operation){.part = RB_PART_OPTIMIZER});
     rb_zero(&s->exec, m->params.gradient, m->params.trained * sizeof(float));
     TRY(rb_model_forward_on_a_grid(m, &pass, images));
+    rb_exec_enter(&s->exec, (rb_operation){.part = RB_PART_LOSS});
     rb_softmax_loss(&s->exec, images->shape.n, m->config.classes, m->logits, labels, (float)s->smoothing,
                     &report->loss, m->d_logits);
     if (!isfinite(report->loss))
         return rb_fail(err, REVBIFPN_NOT_FINITE, "head.fc: the loss is not finite (%g)", report->loss);
     TRY(rb_model_backward(m, &pass));
+    rb_exec_enter(&s->exec, (rb_operation){.part = RB_PART_OPTIMIZER});
     TRY(check_gradients(s, err));
     rb_model_move_statistics(m, &s->exec, s->bn_update_double);
     update_weights(s, lr);

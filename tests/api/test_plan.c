@@ -12,7 +12,8 @@ static revbifpn *context(void) {
 
 static uint64_t bytes_of(revbifpn *ctx, const revbifpn_model_config *c, int batch, const revbifpn_solve *s) {
     revbifpn_memory m;
-    if (revbifpn_plan(ctx, c, c->image_width, c->image_height, batch, s->training, s->activations, &m))
+    if (revbifpn_plan(ctx, c, c->image_width, c->image_height, batch, s->training, s->activations,
+                      s->precision, &m))
         fail_msg("%s", revbifpn_message(ctx));
     return m.total_bytes;
 }
@@ -47,6 +48,7 @@ static void largest_fits_and_the_next_does_not(void **state) {
         assert_int_equal(revbifpn_config(ctx, name, &s.model), REVBIFPN_OK);
         s.variable = (revbifpn_solve_for)(i % 3);
         s.activations = i % 2 ? REVBIFPN_STORED : REVBIFPN_REVERSIBLE;
+        s.precision = i % 4 < 2 ? REVBIFPN_FLOAT32 : REVBIFPN_BF16;
         s.keep_size = i % 5 == 0;
         s.max_memory = (uint64_t)(rb_rng_uniform(&rng) * 8e9);
         revbifpn_status status = revbifpn_plan_largest(ctx, &s, &a);

@@ -3,6 +3,7 @@
 #include "check.h"
 #include "command.h"
 
+#include <math.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -204,6 +205,39 @@ static void any_file_name_is_valid_json(void **state) {
             }
 }
 
+/* Sum of a member over the rows of a table; every one must be a finite number that is not negative. */
+static double sum_of(const json_t *root, const char *table, const char *member) {
+    const json_t *rows = json_object_get(root, table), *row;
+    size_t i;
+    double sum = 0;
+    assert_true(json_array_size(rows) > 10);
+    json_array_foreach(rows, i, row) {
+        const json_t *value = json_object_get(row, member);
+        assert_true(json_is_number(value) && json_number_value(value) >= 0);
+        sum += json_number_value(value);
+    }
+    return sum;
+}
+
+static void profile_has_two_tables_of_one_time(void **state) {
+    (void)state;
+    static const char *const members[] = {"seconds_per_step", "gflop", "gbytes", "floor_seconds", "calls"};
+    json_t *root = command_json("bench --model s0 --imgsz 64 --batch 2 --steps 2 --profile --json");
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+        double operators = sum_of(root, "profile", members[i]);
+        double operations = sum_of(root, "operations", members[i]);
+        assert_true(operators > 0 && fabs(operators - operations) < 1e-6 * operators);
+    }
+    assert_true(json_number_value(json_object_get(json_object_get(root, "peak"), "gflops")) > 0);
+    json_decref(root);
+    command_result r = command_run("bench --model s0 --imgsz 64 --batch 2 --steps 1 --profile");
+    assert_int_equal(r.code, 0);
+    assert_non_null(strstr(r.out, "rev_stack.recomp_op.recomp_transform_3   backward"));
+    assert_null(strstr(r.out, "nan"));
+    assert_null(strstr(r.out, "inf"));
+    command_forget(&r);
+}
+
 static void numbers_for_people(void **state) {
     (void)state;
     assert_string_equal(cli_count(845), "845");
@@ -228,6 +262,7 @@ int main(void) {
         cmocka_unit_test(the_seven_published_networks),
         cmocka_unit_test(inspect_lists_the_layers),
         cmocka_unit_test(plan_counts_every_kind),
+        cmocka_unit_test(profile_has_two_tables_of_one_time),
         cmocka_unit_test(help_and_version),
         cmocka_unit_test(lost_output_is_a_failure),
         cmocka_unit_test(any_file_name_is_valid_json),

@@ -92,7 +92,8 @@ static void results_and_arguments_are_complete(void **state) {
         "model",      "data",         "epochs",      "batch",        "lr",         "warmup_epochs",
         "momentum",   "weight_decay", "smoothing",   "scale_min",    "scale_max",  "ratio_min",
         "ratio_max",  "hflip",        "crop_pct",    "val_fraction", "seed",       "interpolation",
-        "max_pixels", "workers",      "activations", "max_bad",      "apply_exif", "bn_update_double"};
+        "max_pixels", "workers",      "activations", "max_bad",      "apply_exif", "bn_update_double",
+        "precision"};
     char *text = file_bytes(path_of(path, whole, "args.json"), &size);
     json_t *args = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)

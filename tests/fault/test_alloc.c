@@ -61,7 +61,8 @@ static revbifpn_status create_and_plan(rb_error *err) {
     revbifpn_memory memory;
     revbifpn_status status;
     TRY(open_context(&ctx, err));
-    TRY(told(ctx, revbifpn_plan(ctx, &config, 32, 32, 4, 1, REVBIFPN_REVERSIBLE, &memory), err));
+    TRY(told(ctx, revbifpn_plan(ctx, &config, 32, 32, 4, 1, REVBIFPN_REVERSIBLE, REVBIFPN_FLOAT32, &memory),
+             err));
     TRY(told(ctx, revbifpn_model_create(ctx, &config, 1, &model), err));
     TRY(told(ctx, revbifpn_model_save(model, path), err));
 fail:

@@ -102,6 +102,36 @@ static void stem(void **state) {
     }
 }
 
+/* Bytes of which some leave the range of the grid are treated as floats are, whether the picture has such a
+ * byte or not: the same state, and the watch sees the same. */
+static void stem_at_the_edge_of_the_range(void **state) {
+    (void)state;
+    for (int wild = 0; wild < 2; wild++) {
+        setup *s = setup_open(RB_CPU_REF, 50 + wild);
+        rb_shape image = {1, 8, 8, 3};
+        size_t count = rb_elements(image);
+        float mean[3] = {0.485f, 0.456f, 0.5f}, std[3] = {0.229f, 0.224f, 1e-3f}; /* ±500, the range ±256 */
+        uint8_t *bytes = (uint8_t *)new_floats(s, count);
+        float *floats = new_floats(s, count);
+        for (size_t i = 0; i < count; i++) {
+            bytes[i] = (uint8_t)(wild && i == 77 ? 255 : 100 + rb_rng_below(&s->rng, 50));
+            floats[i] = ((float)bytes[i] - 255.0f * mean[i % 3]) / (255.0f * std[i % 3]);
+        }
+        int32_t *from_bytes = (int32_t *)(void *)new_floats(s, count);
+        int32_t *from_floats = (int32_t *)(void *)new_floats(s, count);
+        rb_stem p = {.image = image, .repeated = 3, .bytes = bytes, .k = 22, .state = from_bytes};
+        p.mean = mean, p.std = std;
+        rb_watch a = {0}, b = {0};
+        rb_stem_forward(&s->x, &p, &a);
+        p.bytes = NULL, p.floats = floats, p.state = from_floats;
+        rb_stem_forward(&s->x, &p, &b);
+        assert_memory_equal(from_bytes, from_floats, count * sizeof *from_bytes);
+        assert_true(a.out_of_range == (wild == 1) && b.out_of_range == a.out_of_range);
+        assert_true(a.largest == b.largest && a.value == b.value && !a.not_finite && !b.not_finite);
+        setup_close(s);
+    }
+}
+
 /* ---- softmax loss */
 
 typedef struct classes {
@@ -143,6 +173,7 @@ static void softmax_gradients(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(upsampling), cmocka_unit_test(stem),
+                                       cmocka_unit_test(stem_at_the_edge_of_the_range),
                                        cmocka_unit_test(softmax_gradients)};
     return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
 }

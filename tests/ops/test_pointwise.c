@@ -12,10 +12,11 @@ static void run_forward(const rb_ops *ops, const void *op, void **out, void *scr
     const forward_op *f = op;
     rb_moments moments = {0};
     if (f->moments) moments = (rb_moments){out[1], out[2]};
-    ops->pointwise_forward(&f->p, out[0], moments, scratch, pool);
+    (f->p.bf16 ? ops->pointwise_forward_bf16 : ops->pointwise_forward)(&f->p, out[0], moments, scratch, pool);
 }
 static size_t forward_scratch(const rb_ops *ops, const void *op, int threads) {
-    return ops->pointwise_forward_scratch(&((const forward_op *)op)->p, threads);
+    const rb_pointwise *p = &((const forward_op *)op)->p;
+    return (p->bf16 ? ops->pointwise_forward_scratch_bf16 : ops->pointwise_forward_scratch)(p, threads);
 }
 
 static rb_shape random_shape(trial *t) {
@@ -36,6 +37,12 @@ static void network_layer(trial *t, rb_shape *s, int *oc) {
     *oc = l[2];
 }
 
+/* A factor of a product, and what its rounding to bf16 can add to the error, relative: one unit in the last
+ * of 8 bits, where the prologues of two levels differ in the last bit of a float; nothing where there is
+ * none. */
+static double factor(const rb_pointwise *p, double value) { return p->bf16 ? rb_bf16(value) : value; }
+static double flips(const rb_pointwise *p, bool prologue) { return p->bf16 && prologue ? ldexp(1, -7) : 0; }
+
 /* The reference's value and the bound of a float product over k terms: (k + 8)·eps·Σ|a||b|; 8 for the
  * prologue. */
 static void forward_bounds(const rb_pointwise *p, float *z, double *tolerance) {
@@ -45,13 +52,13 @@ static void forward_bounds(const rb_pointwise *p, float *z, double *tolerance) {
         for (int o = 0; o < p->oc; o++, at++) {
             double sum = 0, size = 0;
             for (int i = 0; i < s.c; i++) {
-                double w = (double)p->wgt[(size_t)o * (size_t)s.c + (size_t)i];
-                double value = rb_source_at(&p->src, (int)(q / pixels), q % pixels, i);
+                double w = factor(p, (double)p->wgt[(size_t)o * (size_t)s.c + (size_t)i]);
+                double value = factor(p, rb_source_at(&p->src, (int)(q / pixels), q % pixels, i));
                 sum += w * value;
                 size += fabs(w * value);
             }
             z[at] = (float)sum;
-            tolerance[at] = (s.c + 8) * EPS * size + 1e-30;
+            tolerance[at] = ((s.c + 8) * EPS + flips(p, p->src.load == RB_LOAD_ACT)) * size + 1e-30;
         }
 }
 
@@ -60,7 +67,7 @@ static void forward_matches(void **state) {
     for (int i = 0; i < TRIALS; i++) {
         trial t = trial_open(1, i);
         rb_shape s = random_shape(&t);
-        forward_op op = {.p = {.oc = random_channels(&t, 112)}};
+        forward_op op = {.p = {.oc = random_channels(&t, 112), .bf16 = !below(&t, 3)}};
         network_layer(&t, &s, &op.p.oc);
         rb_shape out = s;
         op.p.src = random_source(&t, s);
@@ -72,8 +79,9 @@ static void forward_matches(void **state) {
         double *mean = zeros(&t, (size_t)out.c), *var = zeros(&t, (size_t)out.c);
         forward_bounds(&op.p, z, tolerance);
         moments_tolerance(out, z, tolerance, mean, var);
-        snprintf(t.repro, sizeof t.repro, "pointwise forward %d×%d×%d×%d ld %d → %d %s%s", s.n, s.h, s.w, s.c,
-                 op.p.src.ld, op.p.oc, source_name(&op.p.src), op.moments ? " moments" : "");
+        snprintf(t.repro, sizeof t.repro, "pointwise forward %d×%d×%d×%d ld %d → %d %s%s%s", s.n, s.h, s.w,
+                 s.c, op.p.src.ld, op.p.oc, source_name(&op.p.src), op.moments ? " moments" : "",
+                 op.p.bf16 ? " bf16" : "");
         comparison c = {.t = &t,
                         .op = &op,
                         .run = run_forward,
@@ -99,10 +107,12 @@ static void run_backward(const rb_ops *ops, const void *op, void **out, void *sc
     rb_sink sink = b->sink;
     sink.d = b->data ? out[1] : NULL;
     sink.act.sums = sink.act.z ? out[2] : NULL;
-    ops->pointwise_backward(&b->p, &b->g, b->weights ? out[0] : NULL, &sink, scratch, pool);
+    (b->p.bf16 ? ops->pointwise_backward_bf16
+               : ops->pointwise_backward)(&b->p, &b->g, b->weights ? out[0] : NULL, &sink, scratch, pool);
 }
 static size_t backward_scratch(const rb_ops *ops, const void *op, int threads) {
-    return ops->pointwise_backward_scratch(&((const backward_op *)op)->p, threads);
+    const rb_pointwise *p = &((const backward_op *)op)->p;
+    return (p->bf16 ? ops->pointwise_backward_scratch_bf16 : ops->pointwise_backward_scratch)(p, threads);
 }
 
 /* Σ_p: runs of at most 256 pixels in float, then a few additions of runs: (min(m, 256) + 40)·eps·Σ|a||b|. */
@@ -110,6 +120,7 @@ static void weight_bounds(const backward_op *b, const float *initial, double *to
     rb_shape s = b->p.src.shape;
     size_t pixels = (size_t)s.h * (size_t)s.w, c = (size_t)s.c;
     double relative = EPS * (fmin((double)rb_pixels(s), 256) + 40);
+    relative += flips(&b->p, b->p.src.load == RB_LOAD_ACT) + flips(&b->p, b->g.affine.scale);
     for (size_t q = 0; q < rb_pixels(s); q++)
         for (int o = 0; o < b->p.oc; o++) {
             double g = gradient_size(&b->g, (int)(q / pixels), q % pixels, o);
@@ -129,20 +140,21 @@ static void data_bounds(const backward_op *b, const float *initial, float *d, do
         for (int i = 0; i < s.c; i++) {
             double size = 0, sum = 0;
             for (int o = 0; o < b->p.oc; o++) {
-                double w = (double)b->p.wgt[(size_t)o * (size_t)s.c + (size_t)i];
+                double w = factor(&b->p, (double)b->p.wgt[(size_t)o * (size_t)s.c + (size_t)i]);
                 size += fabs(w) * gradient_size(&b->g, (int)(q / pixels), q % pixels, o);
-                sum += w * rb_gradient_z(&b->g, (int)(q / pixels), q % pixels, o);
+                sum += w * factor(&b->p, rb_gradient_z(&b->g, (int)(q / pixels), q % pixels, o));
             }
             size_t at = q * (size_t)b->sink.ld + (size_t)i;
             double before = b->sink.accumulate ? fabs((double)initial[at]) : 0;
             d[at] = (float)sum;
-            tolerance[at] = (b->p.oc + 12) * EPS * size + 2 * EPS * (before + fabs(sum)) + 1e-30;
+            tolerance[at] = ((b->p.oc + 12) * EPS + flips(&b->p, b->g.affine.scale)) * size +
+                            2 * EPS * (before + fabs(sum)) + 1e-30;
         }
 }
 
 static backward_op random_backward(trial *t) {
     rb_shape s = random_shape(t);
-    backward_op b = {.p = {.oc = random_channels(t, 112)}};
+    backward_op b = {.p = {.oc = random_channels(t, 112), .bf16 = !below(t, 3)}};
     if (s.c > 600) s.n = 1, s.c = 600, b.p.oc = 240; /* blocks of output channels */
     network_layer(t, &s, &b.p.oc);
     b.p.src = random_source(t, s);
@@ -175,10 +187,11 @@ static void backward_matches(void **state) {
         if (b.sink.act.z) act_tol = act_tolerance(&t, s, d, b.sink.ld, src_tol, &b.sink.act);
         char gradient[64];
         gradient_name(&b.g, gradient);
-        snprintf(t.repro, sizeof t.repro, "pointwise backward %d×%d×%d×%d ld %d → %d %s; %s;%s%s %s ld %d%s",
-                 s.n, s.h, s.w, s.c, b.p.src.ld, b.p.oc, source_name(&b.p.src), gradient,
-                 b.weights ? " d_wgt" : "", b.data ? " d_src" : "", b.sink.accumulate ? "+=" : "=", b.sink.ld,
-                 b.sink.act.z ? " act" : "");
+        snprintf(t.repro, sizeof t.repro,
+                 "pointwise backward %d×%d×%d×%d ld %d → %d %s; %s;%s%s %s ld %d%s%s", s.n, s.h, s.w, s.c,
+                 b.p.src.ld, b.p.oc, source_name(&b.p.src), gradient, b.weights ? " d_wgt" : "",
+                 b.data ? " d_src" : "", b.sink.accumulate ? "+=" : "=", b.sink.ld,
+                 b.sink.act.z ? " act" : "", b.p.bf16 ? " bf16" : "");
         comparison c = {.t = &t,
                         .op = &b,
                         .run = run_backward,

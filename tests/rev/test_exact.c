@@ -52,6 +52,25 @@ static void reversible_equals_stored_with_eight_extension_levels(void **state) {
     both_modes_agree(&o);
 }
 
+/* On every level: the emulation too. And bf16 is another arithmetic, not float32 under another name. */
+static void reversible_equals_stored_in_bf16(void **state) {
+    (void)state;
+    small_run single, half;
+    small_run_options o = deep(2);
+    small_run_open(&single, &o);
+    o.precision = REVBIFPN_BF16;
+    for (int level = RB_CPU_REF + 1; level <= (int)rb_cpu_detect(); level++) {
+        o.level = (rb_cpu_level)level;
+        both_modes_agree(&o);
+    }
+    small_run_open(&half, &o);
+    small_run_steps(&single, 1);
+    small_run_steps(&half, 1);
+    assert_true(half.loss != single.loss && fabs(half.loss - single.loss) < 0.05 * single.loss);
+    small_run_close(&single);
+    small_run_close(&half);
+}
+
 static void threads_and_reruns_do_not_change_a_bit(void **state) {
     (void)state;
     static const int threads[] = {1, 2, 3, 7, 2};
@@ -104,10 +123,11 @@ static void depth_keeps_only_statistics(void **state) {
 
 static void plan_is_the_run_and_nothing_is_allocated_after(void **state) {
     (void)state;
-    for (int stored = 0; stored < 2; stored++) {
+    for (int i = 0; i < 4; i++) {
         small_run r;
         small_run_options o = small_run_defaults("s0", 10);
-        o.stored = stored;
+        o.stored = i % 2;
+        o.precision = i < 2 ? REVBIFPN_FLOAT32 : REVBIFPN_BF16;
         small_run_open(&r, &o);
         small_run_steps(&r, 1);
         size_t allocations = rb_alloc_count();
@@ -149,6 +169,7 @@ int main(void) {
         cmocka_unit_test(reversible_equals_stored_s0),
         cmocka_unit_test(reversible_equals_stored_s3_with_stochastic_depth_and_dropout),
         cmocka_unit_test(reversible_equals_stored_with_eight_extension_levels),
+        cmocka_unit_test(reversible_equals_stored_in_bf16),
         cmocka_unit_test(threads_and_reruns_do_not_change_a_bit),
         cmocka_unit_test(depth_keeps_only_statistics),
         cmocka_unit_test(plan_is_the_run_and_nothing_is_allocated_after),

@@ -6,13 +6,12 @@
  *   d_z = gamma·rstd·(d_u − Σ d_u/M − (z − z̄)·rstd²·Σ d_u (z − z̄)/M) */
 #include <math.h>
 
-#include "ops/ops.h"
+#include "ops/profile.h"
 
 static double rstd_of(float var) { return 1.0 / sqrt((double)var + (double)RB_NORM_EPSILON); }
 
-void rb_norm_affine(rb_exec *x, int c, const float *mean, const float *var, const float *gamma,
-                    const float *beta, rb_affine affine) {
-    if (x->dry) return;
+static void affine_of(int c, const float *mean, const float *var, const float *gamma, const float *beta,
+                      rb_affine affine) {
     for (int i = 0; i < c; i++) {
         double scale = (double)gamma[i] * rstd_of(var[i]);
         affine.scale[i] = (float)scale;
@@ -20,9 +19,8 @@ void rb_norm_affine(rb_exec *x, int c, const float *mean, const float *var, cons
     }
 }
 
-void rb_norm_sums_from_act(rb_exec *x, rb_shape shape, const double *act_sums, const float *gate,
-                           const float *pool, double *sums) {
-    if (x->dry) return;
+static void sums_from_act(rb_shape shape, const double *act_sums, const float *gate, const float *pool,
+                          double *sums) {
     size_t c = (size_t)shape.c;
     for (size_t i = 0; i < c; i++) {
         double sum = 0, sum_centred = 0;
@@ -37,9 +35,8 @@ void rb_norm_sums_from_act(rb_exec *x, rb_shape shape, const double *act_sums, c
     }
 }
 
-void rb_norm_backward(rb_exec *x, rb_shape shape, const double *sums, const float *var, bool frozen,
-                      float *mean_d, float *slope, float *d_gamma, float *d_beta) {
-    if (x->dry) return;
+static void backward(rb_shape shape, const double *sums, const float *var, bool frozen, float *mean_d,
+                     float *slope, float *d_gamma, float *d_beta) {
     double m = (double)rb_pixels(shape);
     for (int i = 0; i < shape.c; i++) {
         double rstd = rstd_of(var[i]);
@@ -50,13 +47,35 @@ void rb_norm_backward(rb_exec *x, rb_shape shape, const double *sums, const floa
     }
 }
 
-void rb_norm_move(rb_exec *x, int c, size_t m, const float *mean, const float *var, float *running_mean,
-                  float *running_var) {
-    if (x->dry) return;
+static void move(int c, size_t m, const float *mean, const float *var, float *running_mean,
+                 float *running_var) {
     double unbias = m > 1 ? (double)m / (double)(m - 1) : 1;
     for (int i = 0; i < c; i++) {
         double old_mean = (double)running_mean[i], old_var = (double)running_var[i];
         running_mean[i] = (float)(old_mean + RB_NORM_MOMENTUM * ((double)mean[i] - old_mean));
         running_var[i] = (float)(old_var + RB_NORM_MOMENTUM * ((double)var[i] * unbias - old_var));
     }
+}
+
+void rb_norm_affine(rb_exec *x, int c, const float *mean, const float *var, const float *gamma,
+                    const float *beta, rb_affine affine) {
+    RB_RUN(x, RB_PROFILE_NORM_COEFFICIENTS, 0, 24.0 * c, affine_of(c, mean, var, gamma, beta, affine));
+}
+
+void rb_norm_sums_from_act(rb_exec *x, rb_shape shape, const double *act_sums, const float *gate,
+                           const float *pool, double *sums) {
+    double values = (double)shape.n * shape.c;
+    RB_RUN(x, RB_PROFILE_NORM_COEFFICIENTS, 0, 16.0 * shape.c + (gate || pool ? 40 : 16) * values,
+           sums_from_act(shape, act_sums, gate, pool, sums));
+}
+
+void rb_norm_backward(rb_exec *x, rb_shape shape, const double *sums, const float *var, bool frozen,
+                      float *mean_d, float *slope, float *d_gamma, float *d_beta) {
+    RB_RUN(x, RB_PROFILE_NORM_COEFFICIENTS, 0, 44.0 * shape.c,
+           backward(shape, sums, var, frozen, mean_d, slope, d_gamma, d_beta));
+}
+
+void rb_norm_move(rb_exec *x, int c, size_t m, const float *mean, const float *var, float *running_mean,
+                  float *running_var) {
+    RB_RUN(x, RB_PROFILE_NORM_COEFFICIENTS, 0, 24.0 * c, move(c, m, mean, var, running_mean, running_var));
 }

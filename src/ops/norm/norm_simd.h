@@ -58,25 +58,51 @@ size_t RB_LEVEL(rb_norm_sums_scratch)(rb_shape shape, int threads) {
     return rb_size_align(ceil_div(j.pixels, j.chunk) * NORM_SUMS * j.stride * sizeof(double));
 }
 
-/* One channel vector over `rows` pixels of one sample. */
-RB_INLINE void norm_sums_vector(const rb_gradient *g, size_t sample, size_t first, size_t rows, size_t c,
-                                size_t n, double *slot, size_t stride) {
+/* `count` neighbouring channel vectors (n lanes of the last) over `rows` pixels of one sample. */
+RB_INLINE void norm_sums_vectors(const rb_gradient *g, bool act, size_t sample, size_t first, size_t rows,
+                                 size_t c, size_t count, size_t n, double *slot, size_t stride) {
     size_t width = (size_t)g->shape.c, ld = (size_t)g->ld;
     const float *d = g->d ? g->d + first * ld + c : NULL, *z = g->z + first * width + c;
-    const gradient_constants k = gradient_at(g, sample, c, n);
-    vf sum[2] = {vf_zero(), vf_zero()}, centred[2] = {vf_zero(), vf_zero()};
+    gradient_constants k[AT_ONCE];
+    vf sum[AT_ONCE][2], centred[AT_ONCE][2];
+    RB_UNROLL
+    for (size_t v = 0; v < count; v++) {
+        k[v] = gradient_at(g, sample, c + v * VL, v + 1 < count ? VL : n);
+        sum[v][0] = sum[v][1] = centred[v][0] = centred[v][1] = vf_zero();
+    }
     for (size_t r = 0; r < rows; r += 2) {
         RB_UNROLL
         for (size_t half = 0; half < 2; half++) {
             if (half && r + 1 == rows) break;
-            vf value = vf_load_n(z + (r + half) * width, n);
-            vf u = gradient_u(g->act, &k, d ? d + (r + half) * ld : NULL, value, n);
-            sum[half] = vf_add(sum[half], u);
-            centred[half] = vf_fma(u, vf_sub(value, k.mean), centred[half]);
+            const float *zs = z + (r + half) * width, *ds = d ? d + (r + half) * ld : NULL;
+            RB_UNROLL
+            for (size_t v = 0; v < count; v++) {
+                size_t lane = v + 1 < count ? VL : n;
+                vf value = vf_load_n(zs + v * VL, lane);
+                vf u = gradient_u(act, &k[v], d ? ds + v * VL : NULL, value, lane);
+                sum[v][half] = vf_add(sum[v][half], u);
+                centred[v][half] = vf_fma(u, vf_sub(value, k[v].mean), centred[v][half]);
+            }
         }
     }
-    vf_add_to(slot + c, vf_add(sum[0], sum[1]));
-    vf_add_to(slot + stride + c, vf_add(centred[0], centred[1]));
+    RB_UNROLL
+    for (size_t v = 0; v < count; v++) {
+        vf_add_to(slot + c + v * VL, vf_add(sum[v][0], sum[v][1]));
+        vf_add_to(slot + stride + c + v * VL, vf_add(centred[v][0], centred[v][1]));
+    }
+}
+
+RB_INLINE void norm_sums_group(const rb_gradient *g, bool act, size_t sample, size_t first, size_t rows,
+                               size_t c, size_t channels, double *slot, size_t stride) {
+    size_t count = ceil_div(channels, VL), n = channels - (count - 1) * VL;
+    if (count == 1)
+        norm_sums_vectors(g, act, sample, first, rows, c, 1, n, slot, stride);
+    else if (count == 2)
+        norm_sums_vectors(g, act, sample, first, rows, c, 2, n, slot, stride);
+    else if (count == AT_ONCE - 1)
+        norm_sums_vectors(g, act, sample, first, rows, c, AT_ONCE - 1, n, slot, stride);
+    else
+        norm_sums_vectors(g, act, sample, first, rows, c, AT_ONCE, n, slot, stride);
 }
 
 RB_TARGET static void norm_sums_task(void *arg, int task, int thread) {
@@ -84,12 +110,18 @@ RB_TARGET static void norm_sums_task(void *arg, int task, int thread) {
     const job *j = arg;
     size_t first = (size_t)task * j->chunk, rows = size_min(j->chunk, j->pixels - first);
     size_t width = (size_t)j->shape.c, per_sample = (size_t)j->shape.h * (size_t)j->shape.w;
+    size_t group = channel_group(width);
     double *slot = j->slots + (size_t)task * NORM_SUMS * j->stride;
     memset(slot, 0, NORM_SUMS * j->stride * sizeof *slot);
     while (rows) {
         size_t n = first / per_sample, run = size_min(rows, (n + 1) * per_sample - first);
-        for (size_t c = 0; c < width; c += VL)
-            norm_sums_vector(j->g, n, first, run, c, width - c, slot, j->stride);
+        for (size_t c = 0; c < width; c += group) {
+            size_t channels = size_min(group, width - c);
+            if (j->g->act)
+                norm_sums_group(j->g, true, n, first, run, c, channels, slot, j->stride);
+            else
+                norm_sums_group(j->g, false, n, first, run, c, channels, slot, j->stride);
+        }
         first += run, rows -= run;
     }
 }
@@ -105,29 +137,30 @@ void RB_LEVEL(rb_norm_sums)(const rb_gradient *g, double *sums, void *scratch, r
 
 /* ---- dst = or += scale·z + shift */
 
-RB_INLINE void norm_store_vector(const job *j, bool accumulate, size_t first, size_t rows, size_t c) {
-    size_t width = (size_t)j->shape.c, n = width - c;
+/* n lanes at channel c of a pixel */
+RB_INLINE void norm_store_vector(const job *j, bool accumulate, size_t pixel, size_t c, size_t n) {
+    size_t at = pixel * (size_t)j->shape.c + c;
     vf scale = vf_load_n(j->affine.scale + c, n), shift = vf_load_n(j->affine.shift + c, n);
-    const float *z = j->z + first * width + c;
-    float *dst = j->dst + first * width + c;
-    for (size_t r = 0; r < rows; r++, z += width, dst += width) {
-        vf u = vf_fma(scale, vf_load_n(z, n), shift);
-        vf_store_n(dst, accumulate ? vf_add(vf_load_n(dst, n), u) : u, n);
+    vf u = vf_fma(scale, vf_load_n(j->z + at, n), shift);
+    vf_store_n(j->dst + at, accumulate ? vf_add(vf_load_n(j->dst + at, n), u) : u, n);
+}
+
+RB_INLINE void norm_store_rows(const job *j, bool accumulate, size_t first, size_t last) {
+    size_t width = (size_t)j->shape.c, whole = width / VL * VL;
+    for (size_t pixel = first; pixel < last; pixel++) {
+        for (size_t c = 0; c < whole; c += VL) norm_store_vector(j, accumulate, pixel, c, VL);
+        if (whole < width) norm_store_vector(j, accumulate, pixel, whole, width - whole);
     }
 }
 
 RB_TARGET static void norm_store_task(void *arg, int task, int thread) {
     (void)thread;
     const job *j = arg;
-    size_t width = (size_t)j->shape.c, block = block_pixels(width);
     size_t first = (size_t)task * j->chunk, last = size_min(first + j->chunk, j->pixels);
-    for (; first < last; first += block)
-        for (size_t c = 0; c < width; c += VL) {
-            if (j->accumulate)
-                norm_store_vector(j, true, first, size_min(block, last - first), c);
-            else
-                norm_store_vector(j, false, first, size_min(block, last - first), c);
-        }
+    if (j->accumulate)
+        norm_store_rows(j, true, first, last);
+    else
+        norm_store_rows(j, false, first, last);
 }
 
 void RB_LEVEL(rb_norm_store)(rb_shape shape, const float *z, rb_affine affine, bool accumulate, float *dst,

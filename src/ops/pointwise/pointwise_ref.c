@@ -4,6 +4,12 @@
 
 #include "ops/ops_ref.h"
 
+/* A factor of a product. */
+static double factor(const rb_pointwise *p, double value) { return p->bf16 ? rb_bf16(value) : value; }
+static double weight(const rb_pointwise *p, int o, int i) {
+    return factor(p, (double)p->wgt[(size_t)o * (size_t)p->src.shape.c + (size_t)i]);
+}
+
 typedef struct forward_job {
     const rb_pointwise *p;
     float *dst;
@@ -20,8 +26,7 @@ static void forward_task(void *arg, int row, int thread) {
         for (int o = 0; o < job->p->oc; o++) {
             double sum = 0;
             for (int i = 0; i < src->shape.c; i++)
-                sum += (double)job->p->wgt[(size_t)o * (size_t)src->shape.c + (size_t)i] *
-                       rb_source_at(src, n, p, i);
+                sum += weight(job->p, o, i) * factor(job->p, rb_source_at(src, n, p, i));
             dst[o] = (float)sum;
         }
     }
@@ -57,8 +62,7 @@ static void data_task(void *arg, int row, int thread) {
         for (int i = 0; i < s.c; i++) {
             double sum = 0;
             for (int o = 0; o < job->p->oc; o++)
-                sum += (double)job->p->wgt[(size_t)o * (size_t)s.c + (size_t)i] *
-                       rb_gradient_z(job->d_dst, n, p, o);
+                sum += weight(job->p, o, i) * factor(job->p, rb_gradient_z(job->d_dst, n, p, o));
             result[i] = job->sink->accumulate ? d[i] + (float)sum : (float)sum;
         }
         memcpy(d, result, (size_t)s.c * sizeof *d);
@@ -74,7 +78,8 @@ static void weight_task(void *arg, int o, int thread) {
         double sum = 0;
         for (int n = 0; n < s.n; n++)
             for (size_t p = 0; p < (size_t)s.h * (size_t)s.w; p++)
-                sum += rb_gradient_z(job->d_dst, n, p, o) * rb_source_at(&job->p->src, n, p, i);
+                sum += factor(job->p, rb_gradient_z(job->d_dst, n, p, o)) *
+                       factor(job->p, rb_source_at(&job->p->src, n, p, i));
         job->d_wgt[(size_t)o * (size_t)s.c + (size_t)i] += (float)sum;
     }
 }

@@ -4,6 +4,8 @@
 #ifndef RB_OPS_BILINEAR_H
 #define RB_OPS_BILINEAR_H
 
+#include <math.h>
+
 typedef struct rb_bilinear_tap {
     int low, high;
     float part;
@@ -15,6 +17,11 @@ static inline rb_bilinear_tap rb_bilinear_at(int target, int factor, int size) {
     int low = (int)at;
     if (low > size - 1) low = size - 1;
     return (rb_bilinear_tap){low, low + 1 < size ? low + 1 : low, at - (float)low};
+}
+
+/* The value between two neighbours. */
+static inline float rb_bilinear_between(float low, float high, float part) {
+    return fmaf(part, high - low, low);
 }
 
 /* Weight of source `source` in target `target`. */

@@ -22,6 +22,8 @@ RB_INLINE __m256i lanes(size_t n) {
     return _mm256_loadu_si256((const __m256i *)(const void *)(table + VL - (n < VL ? n : VL)));
 }
 
+RB_INLINE void prefetch(uintptr_t at) { _mm_prefetch((const char *)at, _MM_HINT_T0); }
+
 RB_INLINE vf vf_set1(float x) { return _mm256_set1_ps(x); }
 RB_INLINE vf vf_zero(void) { return _mm256_setzero_ps(); }
 RB_INLINE vf vf_load(const float *p) { return _mm256_loadu_ps(p); }
@@ -59,21 +61,46 @@ RB_INLINE vf vf_from_int_n(const int32_t *p, size_t n) {
                                       : _mm256_maskload_epi32(p, lanes(n)));
 }
 
-RB_INLINE int vi_state_add(int32_t *state, vf addend, int subtract, float limit, vi *largest, size_t n) {
-    vi all = lanes(n);
-    vf size = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), addend);
-    vi fits =
-        _mm256_and_si256(all, _mm256_castps_si256(_mm256_cmp_ps(size, _mm256_set1_ps(limit), _CMP_LT_OQ)));
+RB_INLINE void vf_transpose(const float *from, size_t ld, float *to, size_t stride) {
+    __m256 a[VL], b[VL];
+    for (size_t i = 0; i < VL; i++) a[i] = _mm256_loadu_ps(from + i * ld);
+    for (size_t i = 0; i < VL; i += 2) {
+        b[i] = _mm256_unpacklo_ps(a[i], a[i + 1]);
+        b[i + 1] = _mm256_unpackhi_ps(a[i], a[i + 1]);
+    }
+    for (size_t i = 0; i < VL; i += 4) {
+        a[i] = _mm256_shuffle_ps(b[i], b[i + 2], 0x44);
+        a[i + 1] = _mm256_shuffle_ps(b[i], b[i + 2], 0xee);
+        a[i + 2] = _mm256_shuffle_ps(b[i + 1], b[i + 3], 0x44);
+        a[i + 3] = _mm256_shuffle_ps(b[i + 1], b[i + 3], 0xee);
+    }
+    for (size_t k = 0; k < 4; k++) {
+        _mm256_storeu_ps(to + k * stride, _mm256_permute2f128_ps(a[k], a[k + 4], 0x20));
+        _mm256_storeu_ps(to + (k + 4) * stride, _mm256_permute2f128_ps(a[k], a[k + 4], 0x31));
+    }
+}
+
+/* To the nearest bf16 number, ties to even; NaN stays. */
+RB_INLINE vf vf_round_bf16(vf a) {
+    vi bits = _mm256_castps_si256(a),
+       odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    vi up = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+    vf rounded = _mm256_castsi256_ps(_mm256_and_si256(up, _mm256_set1_epi32((int)0xffff0000)));
+    return _mm256_blendv_ps(rounded, a, _mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+}
+
+RB_INLINE void vi_state_add(int32_t *state, vf addend, uint32_t limit, vi *largest, vi *size, size_t n) {
+    vi bits = _mm256_and_si256(_mm256_castps_si256(addend), _mm256_set1_epi32(0x7fffffff));
+    vi fits = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)limit), bits);
     vi old = n >= VL ? _mm256_loadu_si256((const __m256i *)(const void *)state)
-                     : _mm256_maskload_epi32(state, all);
-    vi add = _mm256_and_si256(_mm256_cvtps_epi32(addend), fits);
-    vi sum = subtract ? _mm256_sub_epi32(old, add) : _mm256_add_epi32(old, add);
+                     : _mm256_maskload_epi32(state, lanes(n));
+    vi sum = _mm256_add_epi32(old, _mm256_and_si256(_mm256_cvtps_epi32(addend), fits));
     if (n >= VL)
         _mm256_storeu_si256((__m256i *)(void *)state, sum);
     else
-        _mm256_maskstore_epi32(state, all, sum);
-    *largest = _mm256_max_epu32(*largest, _mm256_and_si256(_mm256_abs_epi32(sum), fits));
-    return !_mm256_testc_si256(fits, all);
+        _mm256_maskstore_epi32(state, lanes(n), sum);
+    *largest = _mm256_max_epu32(*largest, _mm256_abs_epi32(sum));
+    *size = _mm256_max_epu32(*size, bits);
 }
 RB_INLINE vi vi_zero(void) { return _mm256_setzero_si256(); }
 RB_INLINE uint32_t vi_largest(vi a) {

@@ -7,6 +7,14 @@
 
 enum { RUN = 256, JOIN = 64 /* channels a task of a join */ };
 
+/* A pass that only sums goes through the pixels as they lie in memory, with the sums of at most AT_ONCE
+ * neighbouring channel vectors in registers. The channels it takes at once: groups of about the same size. */
+enum { AT_ONCE = RB_WIDE ? 4 : 2 };
+static inline size_t channel_group(size_t c) {
+    size_t vectors = ceil_div(c, VL);
+    return ceil_div(vectors, ceil_div(vectors, AT_ONCE)) * VL;
+}
+
 /* ---- batch statistics: per item (a run of pixels) and channel a pivot, Σ(z − pivot), Σ(z − pivot)² */
 
 typedef struct moment_slots {

@@ -61,40 +61,42 @@ RB_INLINE vf vf_hswish_slope(vf u) {
     return vf_less(vf_set1(-3), u, vf_less(u, vf_set1(3), between, vf_set1(1)), vf_zero());
 }
 
-/* Loaders go through a block of pixels one channel vector after the other: what belongs to the channels stays
- * in registers, and the block (at most BLOCK floats of each operand, unless a pixel is wider) in the first
- * cache. */
-enum { BLOCK = 4096 };
-static inline size_t block_pixels(size_t ld) { return size_clamp(BLOCK / ld, 4, 64); }
+/* Loaders walk memory in its order, pixel by pixel, and ask for what comes FETCH_READ floats later: maps are
+ * larger than the caches, and a wait for memory would not overlap with the product that follows. Results are
+ * written FETCH_WRITE floats after they were asked for. What belongs to the channels is read again for each
+ * pixel, from the first cache. */
+enum { FETCH_READ = 2048, FETCH_WRITE = 6144, LINE = 64 / sizeof(float) };
+static inline size_t fetch_distance(size_t floats, size_t ld) { return size_max(floats / ld, 1) * ld; }
+
+/* Asks for n floats that lie `ahead` floats after p; they may lie past the end of everything. */
+RB_INLINE void fetch(const float *p, size_t ahead, size_t n) {
+    for (size_t i = 0; i < n; i += LINE) prefetch((uintptr_t)p + (ahead + i) * sizeof *p);
+}
 
 /* ---- sources */
 
-/* One channel vector (n lanes) of `rows` pixels. */
-RB_INLINE void source_vector(const rb_source *s, const float *from, const float *gate, size_t c, size_t n,
-                             size_t rows, float *to, size_t stride) {
-    size_t ld = (size_t)s->ld;
-    vf step = vf_set1(s->step), scale = step, shift = step, factor = vf_set1(1);
-    if (s->load == RB_LOAD_ACT) {
-        scale = vf_load_n(s->affine.scale + c, n), shift = vf_load_n(s->affine.shift + c, n);
-        if (gate) factor = vf_load_n(gate, n);
-    }
-    for (size_t r = 0; r < rows; r++, from += ld, to += stride) {
-        vf value = s->load == RB_LOAD_FIXED
-                       ? vf_mul(vf_from_int_n((const int32_t *)(const void *)from, n), step)
-                       : vf_load_n(from, n);
-        if (s->load == RB_LOAD_ACT) value = vf_mul(vf_hswish(vf_fma(scale, value, shift)), factor);
-        vf_store(to, value);
-    }
+/* One channel vector (n lanes at c) of one pixel. */
+RB_INLINE vf source_vector(const rb_source *s, const float *from, const float *gate, size_t c, size_t n) {
+    if (s->load == RB_LOAD_FIXED)
+        return vf_mul(vf_from_int_n((const int32_t *)(const void *)from, n), vf_set1(s->step));
+    vf value = vf_load_n(from, n);
+    if (s->load == RB_LOAD_MAP) return value;
+    value = vf_hswish(vf_fma(vf_load_n(s->affine.scale + c, n), value, vf_load_n(s->affine.shift + c, n)));
+    return gate ? vf_mul(value, vf_load_n(gate, n)) : value;
 }
 
 /* `data` (and gate) at channel c0 of the first pixel; ints are carried as floats until they are loaded. */
 RB_INLINE void source_rows(const rb_source *s, const float *data, const float *gate, size_t c0, size_t cn,
                            size_t rows, float *to, size_t stride, size_t apart) {
-    size_t ld = (size_t)s->ld, block = block_pixels(ld);
-    for (size_t r = 0; r < rows; r += block)
-        for (size_t c = 0; c < cn; c += VL)
-            source_vector(s, data + r * ld + c, gate ? gate + c : NULL, c0 + c, cn - c,
-                          size_min(block, rows - r), to + r * stride + c / VL * apart, stride);
+    size_t whole = cn / VL * VL, ld = (size_t)s->ld, ahead = fetch_distance(FETCH_READ, ld);
+    for (size_t r = 0; r < rows; r++, data += ld, to += stride) {
+        float *out = to;
+        fetch(data, ahead, cn);
+        for (size_t c = 0; c < whole; c += VL, out += apart)
+            vf_store(out, source_vector(s, data + c, gate ? gate + c : NULL, c0 + c, VL));
+        if (whole < cn)
+            vf_store(out, source_vector(s, data + whole, gate ? gate + whole : NULL, c0 + whole, cn - whole));
+    }
 }
 
 /* Pixels first … first + rows − 1 (counted over all samples), channels c0 … c0 + cn − 1: pixels `stride`
@@ -112,8 +114,11 @@ RB_TARGET static inline void load_source(const rb_source *s, size_t first, size_
         else if (s->load == RB_LOAD_MAP)
             source_rows(&(rb_source){.ld = s->ld, .load = RB_LOAD_MAP}, data, NULL, 0, cn, run, to, stride,
                         apart);
-        else
+        else if (gate)
             source_rows(&(rb_source){.ld = s->ld, .load = RB_LOAD_ACT, .affine = s->affine}, data, gate, c0,
+                        cn, run, to, stride, apart);
+        else
+            source_rows(&(rb_source){.ld = s->ld, .load = RB_LOAD_ACT, .affine = s->affine}, data, NULL, c0,
                         cn, run, to, stride, apart);
         first += run, rows -= run, to += run * stride;
     }
@@ -146,27 +151,31 @@ RB_INLINE vf gradient_u(bool act, const gradient_constants *k, const float *d, v
     return vf_mul(vf_fma(value, k->gate, k->pool), vf_hswish_slope(vf_fma(k->scale, z, k->shift)));
 }
 
-/* One channel vector of `rows` pixels of one sample. */
-RB_INLINE void gradient_vector(const rb_gradient *g, bool act, size_t sample, size_t first, size_t rows,
-                               size_t c, size_t n, float *to, size_t stride) {
-    size_t width = (size_t)g->shape.c, ld = (size_t)g->ld;
+/* One channel vector of one pixel: z at it, d too (or NULL). */
+RB_INLINE vf gradient_vector(const rb_gradient *g, bool act, size_t sample, size_t c, size_t n,
+                             const float *d, const float *zs) {
     const gradient_constants k = gradient_at(g, sample, c, n);
-    const float *d = g->d ? g->d + first * ld + c : NULL, *zs = g->z + first * width + c;
-    vf mean_d = vf_load_n(g->mean_d + c, n), slope = vf_load_n(g->slope + c, n);
-    for (size_t r = 0; r < rows; r++, to += stride) {
-        vf z = vf_load_n(zs + r * width, n);
-        vf value = vf_sub(gradient_u(act, &k, d ? d + r * ld : NULL, z, n), mean_d);
-        vf_store(to, vf_mul(k.scale, vf_fnma(vf_sub(z, k.mean), slope, value)));
-    }
+    vf z = vf_load_n(zs, n);
+    vf value = vf_sub(gradient_u(act, &k, d, z, n), vf_load_n(g->mean_d + c, n));
+    return vf_mul(k.scale, vf_fnma(vf_sub(z, k.mean), vf_load_n(g->slope + c, n), value));
 }
 
-RB_INLINE void gradient_rows(const rb_gradient *g, bool act, size_t sample, size_t first, size_t rows,
-                             size_t c0, size_t cn, float *to, size_t stride, size_t apart) {
-    size_t block = block_pixels((size_t)(g->d ? g->ld : g->shape.c));
-    for (size_t r = 0; r < rows; r += block)
-        for (size_t c = 0; c < cn; c += VL)
-            gradient_vector(g, act, sample, first + r, size_min(block, rows - r), c0 + c, cn - c,
-                            to + r * stride + c / VL * apart, stride);
+RB_INLINE void gradient_rows(const rb_gradient *g, bool act, bool given, size_t sample, size_t first,
+                             size_t rows, size_t c0, size_t cn, float *to, size_t stride, size_t apart) {
+    size_t width = (size_t)g->shape.c, ld = (size_t)g->ld, whole = cn / VL * VL;
+    size_t ahead = fetch_distance(FETCH_READ, width), d_ahead = fetch_distance(FETCH_READ, ld);
+    const float *d = given ? g->d + first * ld + c0 : NULL, *z = g->z + first * width + c0;
+    for (size_t r = 0; r < rows; r++, z += width, to += stride) {
+        float *out = to;
+        fetch(z, ahead, cn);
+        if (given) fetch(d, d_ahead, cn);
+        for (size_t c = 0; c < whole; c += VL, out += apart)
+            vf_store(out, gradient_vector(g, act, sample, c0 + c, VL, given ? d + c : NULL, z + c));
+        if (whole < cn)
+            vf_store(out, gradient_vector(g, act, sample, c0 + whole, cn - whole, given ? d + whole : NULL,
+                                          z + whole));
+        if (given) d += ld;
+    }
 }
 
 /* The gradient of the raw output, into a tile as load_source does. */
@@ -180,10 +189,12 @@ RB_TARGET static inline void load_gradient(const rb_gradient *g, size_t first, s
     size_t pixels = (size_t)g->shape.h * (size_t)g->shape.w;
     while (rows) {
         size_t n = first / pixels, run = size_min(rows, (n + 1) * pixels - first);
-        if (g->act)
-            gradient_rows(g, true, n, first, run, c0, cn, to, stride, apart);
+        if (!g->act)
+            gradient_rows(g, false, true, n, first, run, c0, cn, to, stride, apart);
+        else if (g->d)
+            gradient_rows(g, true, true, n, first, run, c0, cn, to, stride, apart);
         else
-            gradient_rows(g, false, n, first, run, c0, cn, to, stride, apart);
+            gradient_rows(g, true, false, n, first, run, c0, cn, to, stride, apart);
         first += run, rows -= run, to += run * stride;
     }
 }

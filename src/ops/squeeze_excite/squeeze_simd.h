@@ -2,6 +2,8 @@
 #include "ops/ops_simd.h"
 #include "ops/simd/sums.h"
 
+enum { CHAINS = 4 }; /* of a sum in float */
+
 typedef struct job {
     rb_shape shape;
     size_t pixels, per_sample, chunk, stride;
@@ -24,33 +26,61 @@ size_t RB_LEVEL(rb_squeeze_pool_scratch)(rb_shape shape, int threads) {
     return rb_size_align(flat_slots(j.pixels, (size_t)shape.n, j.chunk) * j.stride * sizeof(double));
 }
 
-RB_INLINE void pool_vector(const float *z, size_t ld, size_t rows, size_t n, vf scale, vf shift,
-                           double *slot) {
-    vf sum[4];
-    for (int i = 0; i < 4; i++) sum[i] = vf_zero();
-    size_t r = 0;
-    for (; r + 4 <= rows; r += 4, z += 4 * ld) {
-        RB_UNROLL
-        for (size_t i = 0; i < 4; i++)
-            sum[i] = vf_add(sum[i], vf_hswish(vf_fma(scale, vf_load_n(z + i * ld, n), shift)));
+/* `count` neighbouring channel vectors (n lanes of the last) over `rows` pixels. */
+RB_INLINE void pool_vectors(const float *z, size_t ld, size_t rows, size_t count, size_t n, rb_affine affine,
+                            double *slot) {
+    vf scale[AT_ONCE], shift[AT_ONCE], sum[AT_ONCE][CHAINS];
+    RB_UNROLL
+    for (size_t v = 0; v < count; v++) {
+        size_t lane = v + 1 < count ? VL : n;
+        scale[v] = vf_load_n(affine.scale + v * VL, lane), shift[v] = vf_load_n(affine.shift + v * VL, lane);
+        for (int i = 0; i < CHAINS; i++) sum[v][i] = vf_zero();
     }
-    for (; r < rows; r++, z += ld) sum[0] = vf_add(sum[0], vf_hswish(vf_fma(scale, vf_load_n(z, n), shift)));
-    vf_add_to(slot, vf_add(vf_add(sum[0], sum[1]), vf_add(sum[2], sum[3])));
+    for (size_t r = 0; r < rows; r += CHAINS) {
+        RB_UNROLL
+        for (size_t i = 0; i < CHAINS; i++) {
+            if (r + i == rows) break;
+            fetch(z + (r + i) * ld, FETCH_READ, count * VL);
+            RB_UNROLL
+            for (size_t v = 0; v < count; v++) {
+                vf value = vf_load_n(z + (r + i) * ld + v * VL, v + 1 < count ? VL : n);
+                sum[v][i] = vf_add(sum[v][i], vf_hswish(vf_fma(scale[v], value, shift[v])));
+            }
+        }
+    }
+    RB_UNROLL
+    for (size_t v = 0; v < count; v++) {
+        vf all = sum[v][0];
+        for (int i = 1; i < CHAINS; i++) all = vf_add(all, sum[v][i]);
+        vf_add_to(slot + v * VL, all);
+    }
+}
+
+RB_INLINE void pool_group(const float *z, size_t ld, size_t rows, size_t channels, rb_affine affine,
+                          double *slot) {
+    size_t count = ceil_div(channels, VL), n = channels - (count - 1) * VL;
+    if (count == 1)
+        pool_vectors(z, ld, rows, 1, n, affine, slot);
+    else if (count == 2)
+        pool_vectors(z, ld, rows, 2, n, affine, slot);
+    else if (count == AT_ONCE - 1)
+        pool_vectors(z, ld, rows, AT_ONCE - 1, n, affine, slot);
+    else
+        pool_vectors(z, ld, rows, AT_ONCE, n, affine, slot);
 }
 
 RB_TARGET static void pool_task(void *arg, int task, int thread) {
     (void)thread;
     const job *j = arg;
     size_t first = (size_t)task * j->chunk, rows = size_min(j->chunk, j->pixels - first);
-    size_t width = (size_t)j->shape.c;
+    size_t width = (size_t)j->shape.c, group = channel_group(width);
     flat_open(j->slots, first, rows, j->per_sample, j->chunk, j->stride);
     while (rows) {
         size_t n = first / j->per_sample, run = size_min(rows, (n + 1) * j->per_sample - first);
         double *slot = j->slots + ((size_t)task + n) * j->stride;
-        for (size_t c = 0; c < width; c += VL)
-            pool_vector(j->z + first * width + c, width, run, width - c,
-                        vf_load_n(j->affine.scale + c, width - c), vf_load_n(j->affine.shift + c, width - c),
-                        slot + c);
+        for (size_t c = 0; c < width; c += group)
+            pool_group(j->z + first * width + c, width, run, size_min(group, width - c),
+                       (rb_affine){j->affine.scale + c, j->affine.shift + c}, slot + c);
         first += run, rows -= run;
     }
 }

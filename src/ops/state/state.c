@@ -2,20 +2,72 @@
 #include <math.h>
 #include <string.h>
 
-#include "ops/ops.h"
+#include "ops/profile.h"
 
 enum { CELL = 4 }; /* space to depth by 4 */
 
 typedef struct stem_job {
     const rb_stem *s;
+    const int32_t *table; /* c,256: the state of each byte; NULL: not all bytes have one, or there are none */
     rb_watch *rows;
 } stem_job;
+
+enum { BYTES = 256 };
+
+static float normalised(const rb_stem *s, uint8_t byte, int ci) {
+    return ((float)byte - 255.0f * s->mean[ci]) / (255.0f * s->std[ci]);
+}
 
 /* The normalised value of image channel ci at that pixel. */
 static float picture_at(const rb_stem *s, size_t pixel, int ci) {
     size_t at = pixel * (size_t)s->image.c + (size_t)ci;
-    if (!s->bytes) return s->floats[at];
-    return ((float)s->bytes[at] - 255.0f * s->mean[ci]) / (255.0f * s->std[ci]);
+    return s->bytes ? normalised(s, s->bytes[at], ci) : s->floats[at];
+}
+
+static bool fits(float scaled) { return fabsf(scaled) < (float)RB_STATE_LIMIT; }
+
+/* Fills the table; false when a byte leaves the range of the grid. */
+static bool fill_table(const rb_stem *s, int32_t *table) {
+    float grid = ldexpf(1, s->k);
+    for (int ci = 0; ci < s->image.c; ci++)
+        for (int byte = 0; byte < BYTES; byte++) {
+            float scaled = normalised(s, (uint8_t)byte, ci) * grid;
+            if (!fits(scaled)) return false;
+            table[ci * BYTES + byte] = (int32_t)lrintf(scaled);
+        }
+    return true;
+}
+
+static uint32_t larger(uint32_t largest, int32_t value) {
+    uint32_t size = (uint32_t)(value < 0 ? -value : value);
+    return size > largest ? size : largest;
+}
+
+/* A value that may leave the range: then 0 goes into the state, and the watch tells. */
+static int32_t watched(float value, float grid, rb_watch *watch) {
+    float scaled = value * grid;
+    if (fits(scaled)) return (int32_t)lrintf(scaled);
+    if (!watch->not_finite && !watch->out_of_range) watch->value = value;
+    *(isfinite(value) ? &watch->out_of_range : &watch->not_finite) = true;
+    return 0;
+}
+
+/* The channels of a pixel, one by one. */
+static void watched_pixel(const rb_stem *s, size_t pixel, float grid, int32_t *out, rb_watch *watch) {
+    for (int c = 0; c < s->image.c; c++) {
+        out[c] = watched(picture_at(s, pixel, c), grid, watch);
+        watch->largest = larger(watch->largest, out[c]);
+    }
+}
+
+/* The same from the table; returns the largest of `largest` and what it wrote. */
+static inline uint32_t table_pixel(const int32_t *table, const uint8_t *bytes, int channels, int32_t *out,
+                                   uint32_t largest) {
+    for (int c = 0; c < channels; c++, table += BYTES) {
+        out[c] = table[bytes[c]];
+        largest = larger(largest, out[c]);
+    }
+    return largest;
 }
 
 /* One row of cells. Output channel (bi·4 + bj)·d + c holds repeated channel c at offset (bi, bj) of each
@@ -24,36 +76,39 @@ static void stem_task(void *arg, int row, int thread) {
     (void)thread;
     const stem_job *job = arg;
     const rb_stem *s = job->s;
-    int rows = s->image.h / CELL, columns = s->image.w / CELL, n = row / rows, cy = row % rows;
+    int columns = s->image.w / CELL, repeated = s->repeated;
+    int channels = s->image.c;
+    size_t first = (size_t)row * CELL * (size_t)s->image.w; /* pixel: samples lie one after another */
     float grid = ldexpf(1, s->k);
     rb_watch watch = {0};
-    int32_t *out = s->state + (size_t)row * (size_t)columns * (size_t)(CELL * CELL * s->repeated);
+    int32_t *out = s->state + (size_t)row * (size_t)columns * (size_t)(CELL * CELL * repeated);
     for (int cx = 0; cx < columns; cx++)
-        for (int cell = 0; cell < CELL * CELL; cell++) {
-            size_t y = (size_t)(cy * CELL + cell / CELL), x = (size_t)(cx * CELL + cell % CELL);
-            size_t pixel = ((size_t)n * (size_t)s->image.h + y) * (size_t)s->image.w + x;
-            for (int c = 0; c < s->repeated; c++, out++) {
-                float value = picture_at(s, pixel, c % s->image.c), scaled = value * grid;
-                bool fits = fabsf(scaled) < (float)RB_STATE_LIMIT;
-                if (!fits && !watch.not_finite && !watch.out_of_range) watch.value = value;
-                if (!fits && isfinite(value)) watch.out_of_range = true;
-                if (!isfinite(value)) watch.not_finite = true;
-                *out = fits ? (int32_t)lrintf(scaled) : 0;
-                uint32_t size = (uint32_t)(*out < 0 ? -*out : *out);
-                if (size > watch.largest) watch.largest = size;
-            }
+        for (int cell = 0; cell < CELL * CELL; cell++, out += repeated) {
+            size_t pixel = first + (size_t)(cell / CELL * s->image.w + cx * CELL + cell % CELL);
+            if (job->table)
+                watch.largest = table_pixel(job->table, s->bytes + pixel * (size_t)channels, channels, out,
+                                            watch.largest);
+            else
+                watched_pixel(s, pixel, grid, out, &watch);
+            for (int i = channels; i < repeated; i++) out[i] = out[i - channels];
         }
     job->rows[row] = watch;
+}
+
+static void run_stem(rb_pool *pool, int rows, int32_t *table, stem_job *job) {
+    if (job->s->bytes && fill_table(job->s, table)) job->table = table;
+    rb_pool_run(pool, rows, stem_task, job);
 }
 
 void rb_stem_forward(rb_exec *x, const rb_stem *s, rb_watch *watch) {
     int rows = s->image.n * (s->image.h / CELL);
     size_t mark = rb_arena_mark(&x->scratch);
-    stem_job job = {s, rb_arena_push(&x->scratch, (size_t)rows * sizeof(rb_watch))};
-    if (!x->dry) {
-        rb_pool_run(x->pool, rows, stem_task, &job);
-        for (int i = 0; i < rows; i++) rb_watch_merge(watch, &job.rows[i]);
-    }
+    stem_job job = {.s = s, .rows = rb_arena_push(&x->scratch, (size_t)rows * sizeof(rb_watch))};
+    int32_t *table = rb_arena_push(&x->scratch, (size_t)s->image.c * BYTES * sizeof *table);
+    double bytes = (double)rb_elements(s->image) * (s->bytes ? 1 : 4);
+    bytes += 4.0 * (double)rb_pixels(s->image) * s->repeated;
+    RB_RUN(x, RB_PROFILE_STEM, 0, bytes, run_stem(x->pool, rows, table, &job));
+    for (int i = 0; !x->dry && i < rows; i++) rb_watch_merge(watch, &job.rows[i]);
     rb_arena_release(&x->scratch, mark);
 }
 
@@ -91,7 +146,8 @@ static void pack_task(void *arg, int row, int thread) {
 
 void rb_slice_pack(rb_exec *x, rb_shape shape, const void *src, int ld, void *dst) {
     slice_job j = {.shape = shape, .src = src, .dst = dst, .ld = ld};
-    if (!x->dry) rb_pool_run(x->pool, shape.n * shape.h, pack_task, &j);
+    RB_RUN(x, RB_PROFILE_COPY, 0, 8.0 * (double)rb_elements(shape),
+           rb_pool_run(x->pool, shape.n * shape.h, pack_task, &j));
 }
 
 static void to_map_task(void *arg, int row, int thread) {
@@ -105,9 +161,10 @@ static void to_map_task(void *arg, int row, int thread) {
 
 void rb_state_to_map(rb_exec *x, rb_shape shape, const int32_t *state, int k, float *dst) {
     slice_job j = {.shape = shape, .src = state, .dst = dst, .step = ldexpf(1, -k)};
-    if (!x->dry) rb_pool_run(x->pool, shape.n * shape.h, to_map_task, &j);
+    RB_RUN(x, RB_PROFILE_COPY, 0, 8.0 * (double)rb_elements(shape),
+           rb_pool_run(x->pool, shape.n * shape.h, to_map_task, &j));
 }
 
 void rb_zero(rb_exec *x, void *data, size_t bytes) {
-    if (!x->dry) memset(data, 0, bytes);
+    RB_RUN(x, RB_PROFILE_COPY, 0, (double)bytes, memset(data, 0, bytes));
 }
