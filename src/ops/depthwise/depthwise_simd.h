@@ -1,34 +1,37 @@
-/* Depthwise convolution. Tasks are blocks of rows times blocks of channels. The map that a task reads is
- * formed once, by the prologue, into planes of one channel vector each ([vector][row][column][VL]) with a
- * border of zeros; then every product is the same loop: neighbouring results, in registers, over a list of
- * taps.
+/* Depthwise convolution. A task is a block of rows of one sample and a block of channels; it walks down the
+ * rows and stages those of its operands, formed by the prologue, just before the first result that reads
+ * them, so that they are still in the first cache when they are read.
  *
- * Forward: one list, result (y, x) reads at (y·s + ky, x·s + kx) of the bordered input.
+ * Forward: result (y, x) reads tap (ky, kx) at (y·s + ky, x·s + kx) of the bordered input: for each ky and
+ * each residue of kx modulo s one span.
  * Data gradient: d_src[s·Y + ry, s·X + rx] reads d_dst at (Y + (ry + pad − ky)/s, X + (rx + pad − kx)/s)
- * where both divide: one list of taps for each residue class (ry, rx), k² taps in all, neighbours X
+ * where both divide: one list of spans for each residue class (ry, rx), k² taps in all, neighbours X
  * contiguous in d_dst. Weight gradient: the same lists: d_wgt[tap] = Σ src[s·Y + ry, s·X + rx]·d_dst[Y + …, X
  * + …]. */
-#include "ops/ops_simd.h"
-#include "ops/simd/sums.h"
+#include "ops/depthwise/taps_simd.h"
 
 enum {
-    PLANES = 64 / VL,       /* at most so many vectors a block of channels */
-    FORWARD_FLOATS = 65536, /* what the planes of a task should fit in */
-    BACKWARD_FLOATS = 65536,
-    TILE = VL,  /* results in registers at most */
-    GROUP = 9,  /* taps in registers, weight gradient */
-    SPLITS = 16 /* of the weight gradient's sum over blocks of rows */
+    PLANES = 64 / VL,       /* vectors of a block of channels, at most */
+    FEW_PLANES = 32 / VL,   /* … where rows of src are staged beyond the first cache and come from memory */
+    WINDOW_FLOATS = 8192,   /* what the staged rows of a task should fit in: the first cache */
+    STRIP_FLOATS = 65536,   /* … with the rows of src of a strided backward pass: the second */
+    LARGE_BYTES = 24 << 20, /* operands of so many bytes come from memory: rows are asked for early */
+    CHAIN = RUN / 2,        /* results of a run of moments, two chains of at most 64 */
+    TASKS = 16,             /* at least, where there are so many rows */
+    SPLITS = 16             /* of the weight gradient's sum, at most */
 };
 
 typedef struct plan {
     size_t n, h, w, c, oh, ow, k, s, pad, taps;
     size_t vectors, planes, cblocks; /* channel vectors; of a block at most; blocks */
     size_t rows, rblocks, items;     /* output rows of a block; blocks a sample; n·rblocks */
-    size_t low, high;                /* border of d_dst, before and after */
-    size_t columns, plane;           /* of the bordered map; floats of a plane */
+    size_t low, high;                /* backward: border of d_dst, before and after */
+    size_t pitch, ring, plane;       /* floats of a bordered row; rows of a ring; floats of a plane */
+    size_t strip;                    /* rows of dst, or of d_dst, that are formed at a time */
     size_t src_plane, thread_floats; /* backward: floats of a plane of src; of all planes of a thread */
     size_t splits;
-    size_t packed, offsets, order, starts, buffers, moments[3], slots, partials, total;
+    bool large; /* see LARGE_BYTES */
+    size_t packed, spans, order, starts, buffers, moments[3], slots, partials, total;
 } plan;
 
 static plan plan_common(const rb_depthwise *p) {
@@ -42,34 +45,39 @@ static plan plan_common(const rb_depthwise *p) {
               .k = (size_t)p->kernel,
               .s = (size_t)p->stride};
     x.pad = (x.k - 1) / 2, x.taps = x.k * x.k;
-    x.vectors = ceil_div(x.c, VL), x.planes = size_min(x.vectors, PLANES);
+    x.vectors = ceil_div(x.c, VL);
     return x;
 }
 
-/* Blocks of `rows` output rows, evenly, and not so large that there are few tasks. */
-static void plan_blocks(plan *x, size_t rows) {
-    rows = size_clamp(rows, 1, x->oh);
-    while (rows > 1 && x->n * ceil_div(x->oh, rows) * x->cblocks < SPLITS) rows = (rows + 1) / 2;
-    x->rblocks = ceil_div(x->oh, rows), x->rows = ceil_div(x->oh, x->rblocks);
+static size_t map_bytes(const plan *x, const rb_source *src) {
+    return sizeof(float) * x->n * (x->h * x->w * (size_t)src->ld + x->oh * x->ow * x->c);
+}
+
+/* Blocks of at most `planes` vectors of channels; then blocks of rows where tasks are few. */
+static void plan_blocks(plan *x, size_t planes) {
+    x->planes = size_min(x->vectors, size_clamp(planes, 1, PLANES));
+    x->cblocks = ceil_div(x->vectors, x->planes), x->planes = ceil_div(x->vectors, x->cblocks);
+    x->rows = x->oh;
+    while (x->rows > 1 && x->n * ceil_div(x->oh, x->rows) * x->cblocks < TASKS) x->rows = (x->rows + 1) / 2;
     x->rblocks = ceil_div(x->oh, x->rows), x->items = x->n * x->rblocks;
 }
 
 static void plan_shared(plan *x, int threads) {
     x->packed = take(&x->total, x->vectors * x->taps * VL * sizeof(float));
-    x->offsets = take(&x->total, x->taps * sizeof(size_t));
-    x->order = take(&x->total, x->taps * sizeof(size_t));
-    x->starts = take(&x->total, (x->s * x->s + 1) * sizeof(size_t));
+    x->spans = take(&x->total, x->taps * sizeof(span));
+    x->order = take(&x->total, x->taps * sizeof(uint32_t));
+    x->starts = take(&x->total, (x->s * x->s + 1) * sizeof(uint32_t));
     x->buffers = take(&x->total, (size_t)threads * x->thread_floats * sizeof(float));
 }
 
 static plan plan_forward(const rb_depthwise *p, int threads) {
     plan x = plan_common(p);
-    x.columns = (x.ow - 1) * x.s + x.k;
-    while (x.planes > 1 && x.k * x.columns * x.planes * VL > FORWARD_FLOATS) x.planes--;
-    x.cblocks = ceil_div(x.vectors, x.planes), x.planes = ceil_div(x.vectors, x.cblocks);
-    size_t fit = FORWARD_FLOATS / (x.columns * x.planes * VL);
-    plan_blocks(&x, fit > x.k ? (fit - x.k) / x.s + 1 : 1);
-    x.plane = ((x.rows - 1) * x.s + x.k) * x.columns * VL;
+    x.pitch = ((x.ow - 1) * x.s + x.k) * VL;
+    x.large = map_bytes(&x, &p->src) > LARGE_BYTES;
+    plan_blocks(&x, WINDOW_FLOATS / (x.k * x.pitch));
+    size_t fit = WINDOW_FLOATS / (x.planes * x.pitch), most = size_clamp(CHAIN / x.ow, 1, x.rows);
+    x.strip = fit > x.k ? size_clamp((fit - x.k) / x.s + 1, 1, most) : 1;
+    x.ring = x.k + (x.strip - 1) * x.s, x.plane = x.ring * x.pitch;
     x.thread_floats = x.plane * x.planes;
     plan_shared(&x, threads);
     take_moments(&x.total, x.items, x.vectors * VL, x.moments);
@@ -78,15 +86,16 @@ static plan plan_forward(const rb_depthwise *p, int threads) {
 
 static plan plan_backward(const rb_depthwise *p, int threads) {
     plan x = plan_common(p);
+    x.large = 2 * map_bytes(&x, &p->src) > LARGE_BYTES;
     x.low = x.pad / x.s, x.high = (x.s - 1 + x.pad) / x.s;
-    x.columns = x.ow + x.low + x.high;
-    size_t row = (x.columns + x.s * x.w) * VL, border = (x.low + x.high) * x.columns * VL;
-    while (x.planes > 1 && (row + border) * x.planes > BACKWARD_FLOATS) x.planes--;
-    x.cblocks = ceil_div(x.vectors, x.planes), x.planes = ceil_div(x.vectors, x.cblocks);
-    size_t fit = BACKWARD_FLOATS / x.planes;
-    plan_blocks(&x, fit > border ? (fit - border) / row : 1);
-    x.plane = (x.rows + x.low + x.high) * x.columns * VL;
-    x.src_plane = x.rows * x.s * x.w * VL;
+    x.pitch = (x.ow + x.low + x.high) * VL;
+    size_t row = x.pitch + x.s * x.w * VL, border = (x.low + x.high) * x.pitch;
+    size_t planes = (x.s == 1 ? WINDOW_FLOATS : STRIP_FLOATS) / (row + border);
+    plan_blocks(&x, x.s > 1 && x.large ? size_min(planes, FEW_PLANES) : planes);
+    size_t fit = (x.s > 1 ? STRIP_FLOATS : x.large ? WINDOW_FLOATS : 2 * WINDOW_FLOATS) / x.planes;
+    x.strip = fit > border ? size_clamp((fit - border) / row, 1, size_clamp(RUN / x.ow, 1, x.rows)) : 1;
+    x.ring = x.strip + x.low + x.high, x.plane = x.ring * x.pitch;
+    x.src_plane = x.strip * x.s * x.w * VL;
     x.thread_floats = (x.plane + x.src_plane) * x.planes;
     x.splits = size_min(SPLITS, x.items);
     plan_shared(&x, threads);
@@ -106,9 +115,10 @@ typedef struct job {
     const rb_sink *sink;
 } job;
 
-static size_t *sizes_at(void *scratch, size_t offset) {
-    return (size_t *)(void *)((unsigned char *)scratch + offset);
+static uint32_t *counts_at(void *scratch, size_t offset) {
+    return (uint32_t *)(void *)((unsigned char *)scratch + offset);
 }
+static span *spans_at(const job *j) { return (span *)(void *)((unsigned char *)j->scratch + j->x.spans); }
 static float *planes_of(const job *j, int thread) {
     return floats_at(j->scratch, j->x.buffers) + (size_t)thread * j->x.thread_floats;
 }
@@ -124,163 +134,206 @@ static channels channels_of(const plan *x, size_t block) {
     return b;
 }
 
-/* ---- the tap lists: where each tap reads (offset into a plane), which tap it is, and its weights as
- * [vector][place in the list][VL] */
+/* ---- the lists: spans, which tap each place of the list is, and the weights as [vector][place][VL] */
 
-static void add_tap(const job *j, size_t at, size_t tap, size_t offset) {
-    const plan *x = &j->x;
-    sizes_at(j->scratch, x->offsets)[at] = offset;
-    sizes_at(j->scratch, x->order)[at] = tap;
-    float *to = floats_at(j->scratch, x->packed) + at * VL;
-    for (size_t c = 0; c < x->vectors * VL; c++)
-        to[c / VL * x->taps * VL + c % VL] = c < x->c ? j->p->wgt[c * x->taps + tap] : 0;
+typedef struct lister {
+    span *spans;
+    uint32_t *order;
+    size_t count, taps;
+} lister;
+static lister lister_of(const job *j) {
+    return (lister){.spans = spans_at(j), .order = counts_at(j->scratch, j->x.order)};
 }
 
-static void list_forward(const job *j) {
-    const plan *x = &j->x;
-    for (size_t tap = 0; tap < x->taps; tap++)
-        add_tap(j, tap, tap, (tap / x->k * x->columns + tap % x->k) * VL);
+/* `taps` taps tap, tap + by … (by may wrap around) of neighbouring values, as few spans as they need. */
+static void list_taps(lister *l, size_t offset, size_t taps, size_t tap, size_t by, size_t step) {
+    for (size_t pieces = ceil_div(taps, SPAN), i = 0, done = 0; i < pieces; i++) {
+        size_t n = taps * (i + 1) / pieces - done;
+        l->spans[l->count++] = (span){(uint32_t)(offset + done * step), (uint32_t)n, (uint32_t)l->taps};
+        for (size_t k = 0; k < n; k++, tap += by) l->order[l->taps++] = (uint32_t)tap;
+        done += n;
+    }
 }
 
-/* Where tap k of residue r reads, in the bordered d_dst; SIZE_MAX where the stride does not divide. */
-static size_t tap_reads(const plan *x, size_t r, size_t k) {
-    size_t at = r + x->pad + x->low * x->s;
-    return at >= k && (at - k) % x->s == 0 ? (at - k) / x->s : SIZE_MAX;
+static size_t list_forward(const job *j) {
+    const plan *x = &j->x;
+    lister l = lister_of(j);
+    for (size_t ky = 0; ky < x->k; ky++)
+        for (size_t r = 0; r < x->s && r < x->k; r++)
+            list_taps(&l, ky * x->pitch + r * VL, ceil_div(x->k - r, x->s), ky * x->k + r, x->s, x->s * VL);
+    return l.count;
+}
+
+/* The taps of residue r: `count`, the last of them `tap` (the others by −s), which reads the first value, at
+ * `at` in the bordered d_dst. */
+typedef struct residue {
+    size_t count, tap, at;
+} residue;
+static residue residue_of(const plan *x, size_t r) {
+    size_t first = (r + x->pad) % x->s;
+    if (first >= x->k) return (residue){0};
+    residue taps = {.count = ceil_div(x->k - first, x->s)};
+    taps.tap = first + (taps.count - 1) * x->s;
+    taps.at = (r + x->pad + x->low * x->s - taps.tap) / x->s;
+    return taps;
 }
 
 /* The lists of all residue classes, one after the other; starts[class] is where each begins. */
 static void list_backward(const job *j) {
     const plan *x = &j->x;
-    size_t *starts = sizes_at(j->scratch, x->starts), at = 0;
+    lister l = lister_of(j);
+    uint32_t *starts = counts_at(j->scratch, x->starts);
     for (size_t class = 0; class < x->s * x->s; class ++) {
-        starts[class] = at;
-        for (size_t ky = 0; ky < x->k; ky++) {
-            size_t row = tap_reads(x, class / x->s, ky);
-            for (size_t kx = 0; kx < x->k && row != SIZE_MAX; kx++) {
-                size_t column = tap_reads(x, class % x->s, kx);
-                if (column != SIZE_MAX) add_tap(j, at++, ky * x->k + kx, (row * x->columns + column) * VL);
-            }
-        }
+        residue y = residue_of(x, class / x->s), z = residue_of(x, class % x->s);
+        starts[class] = (uint32_t)l.count;
+        for (size_t done = 0; done < z.count; done += SPAN)
+            for (size_t i = 0; i < y.count; i++)
+                list_taps(&l, (y.at + i) * x->pitch + (z.at + done) * VL, size_min(SPAN, z.count - done),
+                          (y.tap - i * x->s) * x->k + z.tap - done * x->s, 0 - x->s, VL);
     }
-    starts[x->s * x->s] = at;
+    starts[x->s * x->s] = (uint32_t)l.count;
 }
 
-/* ---- the product over a list of taps */
-
-typedef struct tap_list {
-    const size_t *offset;
-    const float *wgt; /* count, VL */
-    size_t count;
-} tap_list;
-
-/* t neighbouring results of one channel vector; neighbours lie `step` floats apart in `in`, `pitch` in dst.
- */
-RB_INLINE void taps_t(tap_list l, const float *in, const size_t step, float *dst, size_t pitch, size_t n,
-                      bool accumulate, const size_t t) {
-    vf sum[TILE];
-    RB_UNROLL
-    for (size_t i = 0; i < t; i++) sum[i] = vf_zero();
-    for (size_t tap = 0; tap < l.count; tap++) {
-        const float *from = in + l.offset[tap];
-        vf wgt = vf_load(l.wgt + tap * VL);
-        RB_UNROLL
-        for (size_t i = 0; i < t; i++) sum[i] = vf_fma(vf_load(from + i * step), wgt, sum[i]);
-    }
-    RB_UNROLL
-    for (size_t i = 0; i < t; i++) {
-        float *to = dst + i * pitch;
-        vf_store_n(to, accumulate ? vf_add(vf_load_n(to, n), sum[i]) : sum[i], n);
+static void pack_weights(const job *j) {
+    const plan *x = &j->x;
+    const uint32_t *order = counts_at(j->scratch, x->order);
+    float *to = floats_at(j->scratch, x->packed);
+    for (size_t c0 = 0; c0 < x->c; c0 += VL) {
+        const float *from = j->p->wgt + c0 * x->taps;
+        size_t n = size_min(VL, x->c - c0);
+        for (size_t at = 0; at < x->taps; at++, to += VL)
+            for (size_t c = 0; c < VL; c++) to[c] = c < n ? from[c * x->taps + order[at]] : 0;
     }
 }
 
-#define RB_TAPS_CASE(t)                                                                                      \
-    case t: taps_t(l, in, step, dst, pitch, n, accumulate, t); break
-/* A row of `count` results, in tiles of nearly equal size. */
-RB_INLINE void taps_row(tap_list l, const float *in, const size_t step, float *dst, size_t pitch, size_t n,
-                        bool accumulate, size_t count) {
-    size_t tiles = ceil_div(count, TILE);
-    for (size_t i = 0, done = 0; i < tiles; i++) {
-        size_t t = count * (i + 1) / tiles - done;
-        switch (t) {
-            RB_TAPS_CASE(1);
-            RB_TAPS_CASE(2);
-            RB_TAPS_CASE(3);
-            RB_TAPS_CASE(4);
-            RB_TAPS_CASE(5);
-            RB_TAPS_CASE(6);
-            RB_TAPS_CASE(7);
-#if RB_WIDE
-            RB_TAPS_CASE(8);
-            RB_TAPS_CASE(9);
-            RB_TAPS_CASE(10);
-            RB_TAPS_CASE(11);
-            RB_TAPS_CASE(12);
-            RB_TAPS_CASE(13);
-            RB_TAPS_CASE(14);
-            RB_TAPS_CASE(15);
-#endif
-        default: taps_t(l, in, step, dst, pitch, n, accumulate, TILE); break;
-        }
-        done += t, in += t * step, dst += t * pitch;
-    }
+/* ---- staging */
+
+/* Zeros in floats first … last of every row of the ring: the borders, which no row overwrites. */
+static void clear_border(const plan *x, size_t planes, float *to, size_t first, size_t last) {
+    for (size_t row = 0; row < planes * x->ring; row++)
+        memset(to + row * x->pitch + first, 0, (last - first) * sizeof *to);
 }
-RB_TARGET static void taps_row_dense(tap_list l, const float *in, float *dst, size_t pitch, size_t n,
-                                     bool accumulate, size_t count) {
-    taps_row(l, in, VL, dst, pitch, n, accumulate, count);
+static void clear_row(const plan *x, channels b, float *to, size_t first, size_t last) {
+    for (size_t v = 0; v < b.vectors; v++) memset(to + v * x->plane + first, 0, (last - first) * sizeof *to);
 }
-RB_TARGET static void taps_row_strided(tap_list l, const float *in, size_t step, float *dst, size_t pitch,
-                                       size_t n, size_t count) {
-    taps_row(l, in, step, dst, pitch, n, false, count);
+
+static window window_of(const plan *x, const float *plane, size_t row) {
+    return (window){plane, row % x->ring * x->pitch, x->ring * x->pitch};
+}
+
+/* Asks for the channels of `pixels` pixels, `ld` floats apart, before they are needed. */
+RB_INLINE void fetch_pixels(const void *from, size_t pixels, size_t ld, size_t n) {
+    const float *at = from;
+    for (size_t i = 0; i < pixels; i++, at += ld)
+        for (size_t c = 0; c < n; c += VL) __builtin_prefetch(at + c, 0, 3);
 }
 
 /* ---- forward */
 
-/* Zeros in `count` pixels of a row of every plane. */
-static void clear_pixels(const plan *x, channels b, float *to, size_t count) {
-    for (size_t v = 0; v < b.vectors; v++) memset(to + v * x->plane, 0, count * VL * sizeof *to);
+typedef struct forward {
+    const job *j;
+    size_t sample, item, y0, rows, spans;
+    channels b;
+    float *planes;
+    size_t count; /* columns of src that results read */
+    chains chains[PLANES];
+} forward;
+
+/* Row `row` of the bordered input, counted from the block's first. */
+static void stage_forward(const forward *f, size_t row) {
+    const plan *x = &f->j->x;
+    float *to = f->planes + row % x->ring * x->pitch;
+    size_t y = f->y0 * x->s + row, first = x->pad * VL;
+    if (y < x->pad || y - x->pad >= x->h)
+        clear_row(x, f->b, to, first, first + f->count * VL);
+    else
+        load_source(&f->j->p->src, (f->sample * x->h + y - x->pad) * x->w, f->count, f->b.c, f->b.cn,
+                    to + first, VL, x->plane);
 }
 
-static void stage_forward(const job *j, size_t sample, size_t y0, size_t rows, channels b, float *planes) {
+/* Results of one vector, over spans first … last − 1; the window's first row is `row`. */
+static tap_rows taps_of(const job *j, size_t vector, size_t first, size_t last, const float *plane,
+                        size_t row) {
     const plan *x = &j->x;
-    size_t count = size_min(x->w, x->columns - x->pad), last = (rows - 1) * x->s + x->k;
-    for (size_t row = 0; row < last; row++) {
-        float *to = planes + row * x->columns * VL;
-        size_t y = y0 * x->s + row; /* in bordered rows */
-        if (y < x->pad || y - x->pad >= x->h) {
-            clear_pixels(x, b, to, x->columns);
-            continue;
-        }
-        clear_pixels(x, b, to, x->pad);
-        load_source(&j->p->src, (sample * x->h + y - x->pad) * x->w, count, b.c, b.cn, to + x->pad * VL, VL,
-                    x->plane);
-        clear_pixels(x, b, to + (x->pad + count) * VL, x->columns - x->pad - count);
+    return (tap_rows){.spans = spans_at(j) + first,
+                      .end = spans_at(j) + last,
+                      .wgt = floats_at(j->scratch, x->packed) + vector * x->taps * VL,
+                      .w = window_of(x, plane, row),
+                      .fetch = x->large};
+}
+
+/* The chains of all vectors into the item's sums. */
+RB_TARGET static void flush_chains(forward *f) {
+    moment_slots m = moments_at(f->j->scratch, f->j->x.moments, f->j->x.vectors * VL);
+    for (size_t v = 0; v < f->b.vectors; v++) {
+        chains *from = &f->chains[v];
+        size_t at = f->item * m.stride + f->b.c + v * VL;
+        vf_add_to(m.sum + at, vf_add(vf_load(from->sum[0]), vf_load(from->sum[1])));
+        vf_add_to(m.square + at, vf_add(vf_load(from->square[0]), vf_load(from->square[1])));
+        memset(from->sum, 0, sizeof from->sum);
+        memset(from->square, 0, sizeof from->square);
     }
 }
 
-static void forward_task(void *arg, int task, int thread) {
+/* The pivot is the block's first result, so nothing cancels however far the mean lies from 0. */
+static void open_chains(forward *f) {
+    const plan *x = &f->j->x;
+    moment_slots m = moments_at(f->j->scratch, x->moments, x->vectors * VL);
+    size_t at = f->item * m.stride + f->b.c;
+    for (size_t v = 0; v < f->b.vectors; v++) {
+        f->chains[v] = (chains){0};
+        tap_rows one = taps_of(f->j, f->b.v + v, 0, f->spans, f->planes + v * x->plane, 0);
+        one.step = x->s * VL, one.dst = f->chains[v].pivot, one.n = VL;
+        taps_rows(&one, 1, 1);
+        memcpy(m.pivot + at + v * VL, f->chains[v].pivot, VL * sizeof(float));
+    }
+    memset(m.sum + at, 0, f->b.vectors * VL * sizeof *m.sum);
+    memset(m.square + at, 0, f->b.vectors * VL * sizeof *m.square);
+}
+
+/* Asks for `rows` rows from row `row` of the bordered input on. */
+RB_INLINE void fetch_forward(const forward *f, size_t row, size_t rows) {
+    const plan *x = &f->j->x;
+    const rb_source *s = &f->j->p->src;
+    size_t y = f->y0 * x->s + row - x->pad;
+    rows = y < x->h ? size_min(rows, x->h - y) : 0;
+    fetch_pixels((const float *)s->data + ((f->sample * x->h + y) * x->w) * (size_t)s->ld + f->b.c,
+                 rows * x->w, (size_t)s->ld, f->b.cn);
+}
+
+/* Of `rows` rows from y on results first … first + count − 1. */
+static void forward_rows(forward *f, size_t y, size_t rows, size_t first, size_t count) {
+    const job *j = f->j;
+    const plan *x = &j->x;
+    float *dst = j->dst + ((f->sample * x->oh + f->y0 + y) * x->ow + first) * x->c + f->b.c;
+    for (size_t v = 0; v < f->b.vectors; v++) {
+        tap_rows t = taps_of(j, f->b.v + v, 0, f->spans, f->planes + v * x->plane, y * x->s);
+        t.step = x->s * VL, t.shift = first * t.step, t.down = x->s * x->pitch;
+        t.dst = dst + v * VL, t.pitch = x->c, t.row_pitch = x->ow * x->c, t.n = f->b.cn - v * VL;
+        if (j->moments.mean) t.moments = &f->chains[v];
+        taps_rows(&t, rows, count);
+    }
+    if (j->moments.mean) flush_chains(f);
+}
+
+RB_TARGET static void forward_task(void *arg, int task, int thread) {
     const job *j = arg;
     const plan *x = &j->x;
-    size_t item = (size_t)task / x->cblocks, sample = item / x->rblocks;
-    size_t y0 = item % x->rblocks * x->rows, rows = size_min(x->rows, x->oh - y0);
-    channels b = channels_of(x, (size_t)task % x->cblocks);
-    float *planes = planes_of(j, thread), *dst = j->dst + (sample * x->oh + y0) * x->ow * x->c + b.c;
-    moment_slots m = moments_at(j->scratch, x->moments, x->vectors * VL);
-    stage_forward(j, sample, y0, rows, b, planes);
-    for (size_t y = 0; y < rows; y++, dst += x->ow * x->c) {
-        for (size_t v = 0; v < b.vectors; v++) {
-            const float *in = planes + v * x->plane + y * x->s * x->columns * VL;
-            tap_list l = {sizes_at(j->scratch, x->offsets),
-                          floats_at(j->scratch, x->packed) + (b.v + v) * x->taps * VL, x->taps};
-            size_t n = b.cn - v * VL;
-            if (x->s == 1)
-                taps_row_dense(l, in, dst + v * VL, x->c, n, false, x->ow);
-            else
-                taps_row_strided(l, in, x->s * VL, dst + v * VL, x->c, n, x->ow);
-        }
-        if (!j->moments.mean) continue;
-        if (!y) moments_open(m, item, b.c, b.cn, dst);
-        for (size_t r = 0; r < x->ow; r += RUN)
-            moments_run(m, item, b.c, b.cn, dst + r * x->c, x->c, size_min(RUN, x->ow - r));
+    forward f = {.j = j, .item = (size_t)task / x->cblocks, .planes = planes_of(j, thread)};
+    f.sample = f.item / x->rblocks, f.y0 = f.item % x->rblocks * x->rows;
+    f.rows = size_min(x->rows, x->oh - f.y0);
+    f.b = channels_of(x, (size_t)task % x->cblocks);
+    f.spans = counts_at(j->scratch, x->starts)[0];
+    f.count = size_min(x->w, x->pitch / VL - x->pad);
+    clear_border(x, f.b.vectors, f.planes, 0, x->pad * VL);
+    clear_border(x, f.b.vectors, f.planes, (x->pad + f.count) * VL, x->pitch);
+    for (size_t y = 0, staged = 0; y < f.rows; y += x->strip) {
+        size_t rows = size_min(x->strip, f.rows - y), needed = (y + rows - 1) * x->s + x->k;
+        for (staged = size_max(staged, y * x->s); staged < needed; staged++) stage_forward(&f, staged);
+        if (x->large) fetch_forward(&f, needed, x->strip * x->s);
+        if (j->moments.mean && !y) open_chains(&f);
+        for (size_t first = 0; first < x->ow; first += CHAIN)
+            forward_rows(&f, y, rows, first, size_min(CHAIN, x->ow - first));
     }
 }
 
@@ -292,7 +345,8 @@ void RB_LEVEL(rb_depthwise_forward)(const rb_depthwise *p, float *dst, rb_moment
                                     rb_pool *pool) {
     job j = {p, plan_forward(p, rb_pool_threads(pool)), scratch, .dst = dst, .moments = moments};
     const plan *x = &j.x;
-    list_forward(&j);
+    counts_at(scratch, x->starts)[0] = (uint32_t)list_forward(&j);
+    pack_weights(&j);
     rb_pool_run(pool, (int)(x->items * x->cblocks), forward_task, &j);
     if (!moments.mean) return;
     size_t last = x->oh - (x->rblocks - 1) * x->rows;
@@ -321,153 +375,117 @@ static part part_of(const job *j, size_t item, channels b, float *planes) {
     return t;
 }
 
-static void stage_gradient(const job *j, const part *t) {
+/* Row `row` of the bordered d_dst, counted from the block's first. */
+static void stage_gradient(const job *j, const part *t, size_t row) {
     const plan *x = &j->x;
-    for (size_t row = 0; row < t->rows + x->low + x->high; row++) {
-        float *to = t->dz + row * x->columns * VL;
-        size_t y = t->y0 + row; /* in bordered rows */
-        if (y < x->low || y - x->low >= x->oh) {
-            clear_pixels(x, t->b, to, x->columns);
-            continue;
-        }
-        clear_pixels(x, t->b, to, x->low);
+    float *to = t->dz + row % x->ring * x->pitch;
+    size_t y = t->y0 + row;
+    if (y < x->low || y - x->low >= x->oh)
+        clear_row(x, t->b, to, x->low * VL, (x->low + x->ow) * VL);
+    else
         load_gradient(j->d_dst, (t->sample * x->oh + y - x->low) * x->ow, x->ow, t->b.c, t->b.cn,
                       to + x->low * VL, VL, x->plane);
-        clear_pixels(x, t->b, to + (x->low + x->ow) * VL, x->high);
+}
+
+/* The data gradient of rows first … last − 1 of src, vector v: one residue class after the other. */
+static void data_rows(const job *j, const part *t, size_t v, size_t first, size_t last, float *d) {
+    const plan *x = &j->x;
+    size_t ld = (size_t)j->sink->ld;
+    for (size_t class = 0; class < x->s * x->s; class ++) {
+        size_t ry = class / x->s, rx = class % x->s;
+        if (rx >= x->w || ry >= last - first) continue;
+        const uint32_t *start = counts_at(j->scratch, x->starts) + class;
+        tap_rows r = taps_of(j, t->b.v + v, start[0], start[1], t->dz + v * x->plane, first / x->s);
+        r.step = VL, r.down = x->pitch, r.n = t->b.cn - v * VL, r.accumulate = j->sink->accumulate;
+        r.fetch |= r.accumulate;
+        r.dst = d + (ry * x->w + rx) * ld + v * VL, r.pitch = x->s * ld, r.row_pitch = x->s * x->w * ld;
+        taps_rows(&r, ceil_div(last - first - ry, x->s), ceil_div(x->w - rx, x->s));
     }
 }
 
-static void stage_plain(const job *j, const part *t) {
+/* Of rows first … last − 1 of src. From memory they come in the order of rows. */
+static void data_part(const job *j, const part *t, size_t first, size_t last) {
     const plan *x = &j->x;
-    load_source(&j->p->src, (t->sample * x->h + t->sy0) * x->w, t->src_rows * x->w, t->b.c, t->b.cn, t->src,
-                VL, x->src_plane);
-}
-
-/* The data gradient of one row of src. */
-static void data_row(const job *j, const part *t, size_t row, float *d) {
-    const plan *x = &j->x;
-    const size_t *starts = sizes_at(j->scratch, x->starts), *offsets = sizes_at(j->scratch, x->offsets);
-    size_t ld = (size_t)j->sink->ld, ry = row % x->s;
-    for (size_t v = 0; v < t->b.vectors; v++)
-        for (size_t rx = 0; rx < x->s && rx < x->w; rx++) {
-            size_t start = starts[ry * x->s + rx], count = starts[ry * x->s + rx + 1] - start;
-            tap_list l = {offsets + start,
-                          floats_at(j->scratch, x->packed) + ((t->b.v + v) * x->taps + start) * VL, count};
-            taps_row_dense(l, t->dz + v * x->plane + row / x->s * x->columns * VL, d + rx * ld + v * VL,
-                           x->s * ld, t->b.cn - v * VL, j->sink->accumulate, ceil_div(x->w - rx, x->s));
-        }
-}
-
-static void data_part(const job *j, const part *t) {
-    const plan *x = &j->x;
-    size_t first = (t->sample * x->h + t->sy0) * x->w, ld = (size_t)j->sink->ld, stride = x->vectors * VL;
-    float *d = j->sink->d + first * ld + t->b.c;
-    for (size_t row = 0; row < t->src_rows; row++) data_row(j, t, row, d + row * x->w * ld);
+    size_t ld = (size_t)j->sink->ld, stride = x->vectors * VL;
+    size_t pixel = (t->sample * x->h + t->sy0 + first) * x->w, count = (last - first) * x->w;
+    float *d = j->sink->d + pixel * ld + t->b.c;
+    size_t step = x->large ? x->s : last - first;
+    for (size_t row = first; row < last; row += step)
+        for (size_t v = 0; v < t->b.vectors; v++)
+            data_rows(j, t, v, row, size_min(row + step, last), d + (row - first) * x->w * ld);
     const rb_act_sums *act = &j->sink->act;
     if (!act->sums) return;
     double *slot = doubles_at(j->scratch, x->slots) + t->item * RB_ACT_SUMS * stride;
-    for (size_t i = 0; i < RB_ACT_SUMS; i++)
+    for (size_t i = 0; i < RB_ACT_SUMS && !first; i++)
         memset(slot + i * stride + t->b.c, 0, t->b.vectors * VL * sizeof *slot);
-    for (size_t p = 0; p < t->src_rows * x->w; p += RUN)
-        act_sums_run(d + p * ld, ld, act->z + (first + p) * x->c + t->b.c, x->c,
-                     size_min(RUN, t->src_rows * x->w - p), act, t->b.c, t->b.cn, slot, stride);
+    for (size_t p = 0; p < count; p += RUN)
+        act_sums_run(d + p * ld, ld, act->z + (pixel + p) * x->c + t->b.c, x->c, size_min(RUN, count - p),
+                     act, t->b.c, t->b.cn, slot, stride);
 }
 
-/* g taps of one class: partial[tap] += Σ src·d_dst over `rows` rows (of the class) of `count` pixels. With
- * few taps two neighbours are summed apart, or the chains of additions would wait for themselves. */
-RB_INLINE void weights_g(const float *src, size_t step, size_t src_row, const float *dz, size_t dz_row,
-                         size_t rows, size_t count, const size_t *offset, float *partial, const size_t g) {
-    vf sum[GROUP], twin[GROUP];
-    RB_UNROLL
-    for (size_t i = 0; i < g; i++) sum[i] = twin[i] = vf_zero();
-    for (size_t r = 0; r < rows; r++, src += src_row, dz += dz_row) {
-        const float *a = src, *b = dz;
-        size_t left = count;
-        for (; g <= 4 && left >= 2; left -= 2, a += 2 * step, b += 2 * VL) {
-            vf first = vf_load(a), second = vf_load(a + step);
-            RB_UNROLL
-            for (size_t i = 0; i < g; i++) {
-                sum[i] = vf_fma(first, vf_load(b + offset[i]), sum[i]);
-                twin[i] = vf_fma(second, vf_load(b + offset[i] + VL), twin[i]);
-            }
-        }
-        for (; left; left--, a += step, b += VL) {
-            vf value = vf_load(a);
-            RB_UNROLL
-            for (size_t i = 0; i < g; i++) sum[i] = vf_fma(value, vf_load(b + offset[i]), sum[i]);
-        }
-    }
-    RB_UNROLL
-    for (size_t i = 0; i < g; i++) {
-        vf total = g <= 4 ? vf_add(sum[i], twin[i]) : sum[i];
-        vf_store(partial + i * VL, vf_add(vf_load(partial + i * VL), total));
-    }
-}
-
-#define RB_WEIGHTS_CASE(g)                                                                                   \
-    case g: weights_g(src, step, src_row, dz, dz_row, rows, count, offset + i, partial + i * VL, g); break
-/* All taps of a class, in groups of nearly equal size. */
-RB_TARGET static void weights_class(const float *src, size_t step, size_t src_row, const float *dz,
-                                    size_t dz_row, size_t rows, size_t count, const size_t *offset,
-                                    size_t taps, float *partial) {
-    size_t groups = ceil_div(taps, GROUP);
-    for (size_t group = 0, i = 0; group < groups; group++) {
-        size_t g = taps * (group + 1) / groups - i;
-        switch (g) {
-            RB_WEIGHTS_CASE(1);
-            RB_WEIGHTS_CASE(2);
-            RB_WEIGHTS_CASE(3);
-            RB_WEIGHTS_CASE(4);
-            RB_WEIGHTS_CASE(5);
-            RB_WEIGHTS_CASE(6);
-            RB_WEIGHTS_CASE(7);
-            RB_WEIGHTS_CASE(8);
-            RB_WEIGHTS_CASE(9);
-        }
-        i += g;
-    }
-}
-
-/* Rows y … of one class: those whose row of src is still inside the map. */
-static void weights_rows(const job *j, const part *t, size_t v, size_t y, size_t rows, float *partial) {
+/* Of rows first … last − 1 of src. */
+static void weights_part(const job *j, const part *t, size_t first, size_t last, float *partial) {
     const plan *x = &j->x;
-    const size_t *starts = sizes_at(j->scratch, x->starts), *offsets = sizes_at(j->scratch, x->offsets);
-    for (size_t class = 0; class < x->s * x->s; class ++) {
-        size_t ry = class / x->s, rx = class % x->s, inside = rows;
-        if (rx >= x->w || y * x->s + ry >= t->src_rows) continue;
-        inside = size_min(rows, ceil_div(t->src_rows - ry, x->s) - y);
-        weights_class(t->src + v * x->src_plane + ((y * x->s + ry) * x->w + rx) * VL, x->s * VL,
-                      x->s * x->w * VL, t->dz + v * x->plane + y * x->columns * VL, x->columns * VL, inside,
-                      ceil_div(x->w - rx, x->s), offsets + starts[class], starts[class + 1] - starts[class],
-                      partial + starts[class] * VL);
-    }
-}
-
-/* In runs of about RUN pixels: what a run reads stays in the first cache, and its sums in float stay short.
- */
-static void weights_part(const job *j, const part *t, float *partial) {
-    const plan *x = &j->x;
-    size_t run = size_max(1, RUN / x->ow);
+    load_source(&j->p->src, (t->sample * x->h + t->sy0 + first) * x->w, (last - first) * x->w, t->b.c,
+                t->b.cn, t->src, VL, x->src_plane);
     for (size_t v = 0; v < t->b.vectors; v++)
-        for (size_t y = 0; y < t->rows; y += run)
-            weights_rows(j, t, v, y, size_min(run, t->rows - y), partial + v * x->taps * VL);
+        for (size_t class = 0; class < x->s * x->s; class ++) {
+            size_t ry = class / x->s, rx = class % x->s;
+            if (rx >= x->w || ry >= last - first) continue;
+            weight_rows w = {.src = t->src + v * x->src_plane + (ry * x->w + rx) * VL,
+                             .step = x->s * VL,
+                             .src_pitch = x->s * x->w * VL,
+                             .dz = window_of(x, t->dz + v * x->plane, first / x->s),
+                             .pitch = x->pitch,
+                             .rows = ceil_div(last - first - ry, x->s),
+                             .count = ceil_div(x->w - rx, x->s)};
+            const uint32_t *start = counts_at(j->scratch, x->starts) + class;
+            weights_list(w, spans_at(j) + start[0], start[1] - start[0], partial + v * x->taps * VL);
+        }
+}
+
+/* Asks for what the strip at y reads beyond the rows of d_dst that are staged. */
+RB_INLINE void fetch_backward(const job *j, const part *t, size_t y, size_t staged) {
+    const plan *x = &j->x;
+    const rb_gradient *g = j->d_dst;
+    const rb_source *s = &j->p->src;
+    if (y >= t->rows) return;
+    size_t row = y * x->s, rows = size_min(x->strip * x->s, t->src_rows - row) * x->w, c = t->b.c,
+           n = t->b.cn;
+    size_t at = (t->sample * x->h + t->sy0 + row) * x->w;
+    fetch_pixels((const float *)s->data + at * (size_t)s->ld + c, rows, (size_t)s->ld, n);
+    row = t->y0 + staged - x->low;
+    if (row >= x->oh) return;
+    at = (t->sample * x->oh + row) * x->ow, rows = size_min(x->strip, x->oh - row) * x->ow;
+    if (g->d) fetch_pixels(g->d + at * (size_t)g->ld + c, rows, (size_t)g->ld, n);
+    if (g->affine.scale) fetch_pixels(g->z + at * x->c + c, rows, x->c, n);
+}
+
+RB_TARGET static void backward_part(const job *j, const part *t, float *partial) {
+    const plan *x = &j->x;
+    for (size_t y = 0, staged = 0; y < t->rows; y += x->strip) {
+        size_t rows = size_min(x->strip, t->rows - y);
+        size_t first = y * x->s, last = size_min((y + rows) * x->s, t->src_rows);
+        for (; staged < y + rows + x->low + x->high; staged++) stage_gradient(j, t, staged);
+        if (x->large) fetch_backward(j, t, y + rows, staged);
+        if (j->sink->d) data_part(j, t, first, last);
+        if (j->d_wgt) weights_part(j, t, first, last, partial);
+    }
 }
 
 static void backward_task(void *arg, int task, int thread) {
     const job *j = arg;
     const plan *x = &j->x;
-    size_t split = (size_t)task / x->cblocks;
+    size_t split = (size_t)task / x->cblocks, last = x->items * (split + 1) / x->splits;
     channels b = channels_of(x, (size_t)task % x->cblocks);
     float *partial = floats_at(j->scratch, x->partials) + (split * x->vectors + b.v) * x->taps * VL;
+    float *planes = planes_of(j, thread);
     memset(partial, 0, b.vectors * x->taps * VL * sizeof *partial);
-    size_t last = x->items * (split + 1) / x->splits;
+    clear_border(x, b.vectors, planes, 0, x->low * VL);
+    clear_border(x, b.vectors, planes, (x->low + x->ow) * VL, x->pitch);
     for (size_t item = x->items * split / x->splits; item < last; item++) {
-        part t = part_of(j, item, b, planes_of(j, thread));
-        stage_gradient(j, &t);
-        if (j->sink->d) data_part(j, &t);
-        if (!j->d_wgt) continue;
-        stage_plain(j, &t);
-        weights_part(j, &t, partial);
+        part t = part_of(j, item, b, planes);
+        backward_part(j, &t, partial);
     }
 }
 
@@ -476,16 +494,16 @@ static void partials_task(void *arg, int task, int thread) {
     (void)thread;
     const job *j = arg;
     const plan *x = &j->x;
-    const size_t *order = sizes_at(j->scratch, x->order);
+    const uint32_t *order = counts_at(j->scratch, x->order);
     const float *from = floats_at(j->scratch, x->partials) + (size_t)task * x->taps * VL;
     size_t first = (size_t)task * VL, count = size_min(VL, x->c - first);
-    for (size_t c = 0; c < count; c++)
-        for (size_t at = 0; at < x->taps; at++) {
-            double sum = 0;
-            for (size_t s = 0; s < x->splits; s++)
-                sum += (double)from[s * x->vectors * x->taps * VL + at * VL + c];
-            j->d_wgt[(first + c) * x->taps + order[at]] += (float)sum;
-        }
+    for (size_t at = 0; at < x->taps; at++, from += VL) {
+        double sum[VL] = {0};
+        for (size_t s = 0; s < x->splits; s++)
+            for (size_t c = 0; c < VL; c++) sum[c] += (double)from[s * x->vectors * x->taps * VL + c];
+        float *to = j->d_wgt + first * x->taps + order[at];
+        for (size_t c = 0; c < count; c++) to[c * x->taps] += (float)sum[c];
+    }
 }
 
 size_t RB_LEVEL(rb_depthwise_backward_scratch)(const rb_depthwise *p, int threads) {
@@ -498,8 +516,10 @@ void RB_LEVEL(rb_depthwise_backward)(const rb_depthwise *p, const rb_gradient *d
              .sink = sink};
     const plan *x = &j.x;
     list_backward(&j);
+    if (sink->d) pack_weights(&j);
     rb_pool_run(pool, (int)(x->splits * x->cblocks), backward_task, &j);
-    if (d_wgt) run_tasks(pool, x->splits * x->taps * x->c, x->vectors, partials_task, &j);
+    /* each element is stored alone: as much work as eight that are not */
+    if (d_wgt) run_tasks(pool, 8 * x->splits * x->taps * x->c, x->vectors, partials_task, &j);
     if (!sink->d || !sink->act.sums) return;
     slots_job sums = {
         doubles_at(scratch, x->slots), x->vectors * VL, RB_ACT_SUMS, x->c, x->rblocks, 0, sink->act.sums};
