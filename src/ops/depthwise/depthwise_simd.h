@@ -221,11 +221,9 @@ static window window_of(const plan *x, const float *plane, size_t row) {
     return (window){plane, row % x->ring * x->pitch, x->ring * x->pitch};
 }
 
-/* Asks for the channels of `pixels` pixels, `ld` floats apart, before they are needed. */
-RB_INLINE void fetch_pixels(const void *from, size_t pixels, size_t ld, size_t n) {
-    const float *at = from;
-    for (size_t i = 0; i < pixels; i++, at += ld)
-        for (size_t c = 0; c < n; c += VL) __builtin_prefetch(at + c, 0, 3);
+/* Asks for n channels of `pixels` pixels, `ld` floats apart. */
+RB_INLINE void fetch_pixels(const float *from, size_t pixels, size_t ld, size_t n) {
+    for (size_t i = 0; i < pixels; i++, from += ld) fetch(from, 0, n);
 }
 
 /* ---- forward */

@@ -85,7 +85,7 @@ RB_INLINE void taps_t(const tap_rows *p, size_t shift, float *dst, const size_t 
     vf sum[TILE];
     if (p->fetch) {
         RB_UNROLL
-        for (size_t i = 0; i < t; i++) __builtin_prefetch(dst + (2 * t + i) * p->pitch, 1);
+        for (size_t i = 0; i < t; i++) prefetch((uintptr_t)dst + (2 * t + i) * p->pitch * sizeof *dst);
     }
     RB_UNROLL
     for (size_t i = 0; i < t; i++) sum[i] = vf_zero();
