@@ -13,7 +13,7 @@
 enum {
     SPLITS = 16,            /* of the weight gradient's sum over pixels */
     OBLOCKS = 64,           /* at most, of the weight gradient's output channels */
-    CACHED_WEIGHTS = 65536, /* floats of the weight gradient that a task adds to */
+    CACHED_WEIGHTS = 131072, /* floats of the weight gradient that a task adds to */
     WIDE = 1 << 18,         /* floats from which weights are wide, */
     GROUP = 1 << 17,        /* and those of a group of their panels */
     TILE = 8192,            /* floats of a tile beside weights that stay in the cache, */
