@@ -11,13 +11,13 @@
 #include "ops/simd/sums.h"
 
 enum {
-    SPLITS = 16,            /* of the weight gradient's sum over pixels */
-    OBLOCKS = 64,           /* at most, of the weight gradient's output channels */
-    CACHED_WEIGHTS = 65536, /* floats of the weight gradient that a task adds to */
-    WIDE = 1 << 18,         /* floats from which weights are wide, */
-    GROUP = 1 << 17,        /* and those of a group of their panels */
-    TILE = 8192,            /* floats of a tile beside weights that stay in the cache, */
-    LARGE_TILE = 65536,     /* and beside wide ones, which many rows should share */
+    SPLITS = 16,             /* of the weight gradient's sum over pixels */
+    OBLOCKS = 64,            /* at most, of the weight gradient's output channels */
+    CACHED_WEIGHTS = 131072, /* floats of the weight gradient that a task adds to */
+    WIDE = 1 << 18,          /* floats from which weights are wide, */
+    GROUP = 1 << 17,         /* and those of a group of their panels */
+    TILE = 8192,             /* floats of a tile beside weights that stay in the cache, */
+    LARGE_TILE = 65536,      /* and beside wide ones, which many rows should share */
     TERMS =
         2048,    /* terms of the data gradient a tile holds, unless a block of the weight gradient has more */
     PANEL = 6144 /* floats of a panel that should stay in the first cache */
@@ -46,6 +46,7 @@ typedef struct plan {
     size_t k;               /* words of a column of the packed weights */
     size_t terms;           /* of the product, in one tile: whole words */
     size_t splits, oblocks; /* of the weight gradient; one split adds to it without a partial of its own */
+    size_t weight_rows;     /* of a sub-tile, where it is a pass of its own */
     size_t packed, packed_floats, tiles, moments[3], slots, partials, total;
 } plan;
 
@@ -95,7 +96,9 @@ static plan plan_backward(const rb_pointwise *p, int threads) {
     x.terms = round_up(size_max(size_min(x.oc, TERMS), ceil_div(x.oc, x.oblocks)), PAIR);
     size_t width = x.icp + round_up(x.terms, VL) * PAIR; /* d_dst twice: words of channels and of rows */
     x.rows = tile_rows(large ? LARGE_TILE : TILE, width, 4 * MR, x.chunk);
-    x.tile_floats = x.rows * width;
+    size_t block = x.icp + round_up(ceil_div(x.oc, x.oblocks), VL);
+    x.weight_rows = tile_rows(LARGE_TILE, block, 4 * MR, RUN);
+    x.tile_floats = size_max(x.rows * width, x.weight_rows * block);
     plan_weights(&x, x.oc, large && x.ic != x.oc, threads);
     x.slots = take(&x.total, flat_slots(x.pixels, (size_t)p->src.shape.n, x.chunk) * RB_ACT_SUMS * x.icp *
                                  sizeof(double));
@@ -438,15 +441,14 @@ static void data_chunk(const job *j, size_t chunk, span s, const float *packed, 
     }
 }
 
-/* The weight gradient of a chunk, for output channels o0 … o1 − 1. */
-static void weights_chunk(const job *j, size_t chunk, size_t o0, size_t o1, float *wgt, size_t ldw,
-                          float *tile) {
+/* The weight gradient of pixels begin … end − 1, for output channels o0 … o1 − 1. */
+static void weights_pixels(const job *j, size_t begin, size_t end, size_t o0, size_t o1, float *wgt,
+                           size_t ldw, float *tile) {
     const plan *x = &j->x;
-    size_t begin = chunk * x->chunk, end = size_min(begin + x->chunk, x->pixels);
     size_t ldz = round_up(o1 - o0, VL);
-    float *src = tile + x->rows * ldz;
-    for (size_t first = begin; first < end; first += x->rows) {
-        size_t rows = size_min(x->rows, end - first);
+    float *src = tile + x->weight_rows * ldz;
+    for (size_t first = begin; first < end; first += x->weight_rows) {
+        size_t rows = size_min(x->weight_rows, end - first);
         load_gradient(j->d_dst, first, rows, o0, o1 - o0, tile, ldz, VL);
         load_source(&j->p->src, first, rows, 0, x->ic, src, x->icp, VL);
         outer_product(x, rows, tile, ldz, o1 - o0, src, wgt, ldw);
@@ -495,9 +497,9 @@ static void weights_task(void *arg, int task, int thread) {
     size_t split = (size_t)task / x->oblocks, block = (size_t)task % x->oblocks, ld;
     size_t o0 = x->oc * block / x->oblocks, o1 = x->oc * (block + 1) / x->oblocks;
     float *wgt = weights_of(j, split, o0, o1, &ld);
-    size_t last = x->chunks * (split + 1) / x->splits;
-    for (size_t chunk = x->chunks * split / x->splits; chunk < last; chunk++)
-        weights_chunk(j, chunk, o0, o1, wgt, ld, thread_tile(j, thread));
+    size_t first = x->chunks * split / x->splits, last = x->chunks * (split + 1) / x->splits;
+    weights_pixels(j, first * x->chunk, size_min(last * x->chunk, x->pixels), o0, o1, wgt, ld,
+                   thread_tile(j, thread));
 }
 
 /* One split of the pixels, both gradients. */
