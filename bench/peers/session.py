@@ -3,9 +3,12 @@ import datetime, json, os, platform, statistics, subprocess, sys
 
 
 def run(words):
-    """The JSON object on the last line that the command prints."""
-    out = subprocess.run(words, check=True, capture_output=True, text=True).stdout
-    return json.loads(out.strip().splitlines()[-1])
+    """The JSON that the command prints: all of it, or its last line."""
+    out = subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+    try:
+        return json.loads(out)
+    except ValueError:
+        return json.loads(out.splitlines()[-1])
 
 
 def interleave(work, sides, rounds):

@@ -31,22 +31,25 @@ static void enter(rb_pass *pass, rb_part part, int i, bool backward) {
     rb_exec_enter(pass->exec, (rb_operation){.part = part, .stream = i, .backward = backward});
 }
 
-/* Level i's map: the neck of its stream, plus the head's transform of the finer map. */
-static void form_map(rb_model *m, rb_pass *pass, int i, bool fresh) {
+/* Level i's map begins as the neck of its stream, … */
+static void form_neck(rb_model *m, rb_pass *pass, int i, bool fresh) {
     rb_source src = rb_model_stream(m, pass, i);
     enter(pass, RB_PART_NECK, i, !fresh);
     if (m->config.neck)
         rb_mbconv_map(m->neck[i], pass, &src, fresh, false, m->maps[i]);
     else
         rb_state_to_map(pass->exec, m->streams.shape[i], m->streams.x[i], pass->k, m->maps[i]);
-    if (!i) return;
-    enter(pass, RB_PART_HEAD, i - 1, !fresh);
+}
+
+/* … to which the head adds its transform of the finer map. */
+static void add_finer(rb_model *m, rb_pass *pass, int i) {
     rb_source finer = map_source(m, i - 1);
-    rb_mbconv_map(m->head[i - 1], pass, &finer, fresh, true, m->maps[i]);
+    enter(pass, RB_PART_HEAD, i - 1, false);
+    rb_mbconv_map(m->head[i - 1], pass, &finer, true, true, m->maps[i]);
 }
 
 /* All maps, each above the finer one so that the coarsest can go first; the finest above all of them, until
- * the next has been formed from it. */
+ * the next has been formed from it. That one's neck comes before, while there is more room. */
 static void form_maps(rb_model *m, rb_pass *pass) {
     rb_arena *scratch = &pass->exec->scratch;
     for (int i = 1; i < m->streams.count; i++) {
@@ -54,10 +57,14 @@ static void form_maps(rb_model *m, rb_pass *pass) {
         m->maps[i] = push_map(pass, map_shape(m, i));
     }
     size_t mark = rb_arena_mark(scratch);
+    form_neck(m, pass, 1, true);
     m->maps[0] = push_map(pass, map_shape(m, 0));
-    for (int i = 0; i < m->streams.count; i++) {
-        form_map(m, pass, i, true);
-        if (i == 1) rb_arena_release(scratch, mark);
+    form_neck(m, pass, 0, true);
+    add_finer(m, pass, 1);
+    rb_arena_release(scratch, mark);
+    for (int i = 2; i < m->streams.count; i++) {
+        form_neck(m, pass, i, true);
+        add_finer(m, pass, i);
     }
 }
 
@@ -69,9 +76,11 @@ static float *push_gradient(rb_model *m, rb_pass *pass, int i) {
 }
 
 /* Below the maps, which the gradients of the coarse levels outlast. That of map 1 has a place of its own: the
- * finest level still needs it when its stream's is there. */
+ * finest level still needs it when its stream's is there. It is the last, for the finest level's to take its
+ * place. */
 static void place_coarse_gradients(rb_model *m, rb_pass *pass) {
-    for (int i = m->streams.count - 1; i > 0; i--) m->d_maps[i] = m->streams.d[i] = push_gradient(m, pass, i);
+    m->below_gradients = rb_arena_mark(&pass->exec->scratch);
+    for (int i = 1; i < m->streams.count; i++) m->d_maps[i] = m->streams.d[i] = push_gradient(m, pass, i);
     m->d_maps[1] = rb_arena_push(&pass->exec->scratch, rb_elements(map_shape(m, 1)) * sizeof(float));
 }
 
@@ -219,15 +228,31 @@ static void coarse_backward(rb_model *m, rb_pass *pass) {
     }
 }
 
-/* Memory peaks at the finest level, so it comes last, alone with the gradients. */
+/* Once the gradients of coarse streams are complete, their places need not hold a map's any more: they move
+ * together. */
+static void close_ranks(rb_model *m, rb_pass *pass) {
+    rb_arena *scratch = &pass->exec->scratch;
+    rb_arena_release(scratch, m->below_gradients);
+    for (int i = 1; i < m->streams.count; i++) {
+        size_t bytes = rb_elements(m->streams.shape[i]) * sizeof(float);
+        float *to = rb_arena_push(scratch, bytes);
+        rb_move(pass->exec, to, m->streams.d[i], bytes);
+        m->streams.d[i] = to;
+    }
+}
+
+/* Memory peaks at the finest level, so it comes last, alone with the gradients. Its own begins where that of
+ * map 1 lies, or before: the transform between them has read the one when its last kernel writes the other.
+ */
 void rb_head_backward(rb_model *m, rb_pass *pass) {
     rb_arena *scratch = &pass->exec->scratch;
     coarse_backward(m, pass);
+    close_ranks(m, pass);
     m->d_maps[0] = m->streams.d[0] = push_gradient(m, pass, 0);
     size_t mark = rb_arena_mark(scratch);
     if (!is_stored(pass)) {
         m->maps[0] = push_map(pass, map_shape(m, 0));
-        form_map(m, pass, 0, false);
+        form_neck(m, pass, 0, false);
     }
     transform_backward(m, pass, 1);
     rb_arena_release(scratch, mark);

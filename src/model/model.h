@@ -29,8 +29,9 @@ typedef struct rb_model {
     float *logits, *d_logits; /* n,classes */
     /* the head's, on scratch until its backward has used them (in stored mode maps are kept) */
     float *maps[RB_MAX_STREAMS], *d_maps[RB_MAX_STREAMS]; /* n,h,w,map_widths, and their gradients */
-    size_t below_map[RB_MAX_STREAMS];                     /* mark of scratch before maps[i] */
-    float *final_z;                                       /* raw output of final_conv */
+    size_t below_map[RB_MAX_STREAMS],
+        below_gradients; /* marks of scratch before maps[i], and before streams.d */
+    float *final_z;      /* raw output of final_conv */
 } rb_model;
 
 /* A batch of pictures, n,h,w,c: bytes with their mean and deviation, or floats as they are. */

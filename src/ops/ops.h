@@ -248,6 +248,8 @@ void rb_stem_inverse(rb_exec *x, rb_shape image, int repeated, int k, const int3
 void rb_slice_pack(rb_exec *x, rb_shape shape, const void *src, int ld, void *dst);
 void rb_state_to_map(rb_exec *x, rb_shape shape, const int32_t *state, int k, float *dst);
 void rb_zero(rb_exec *x, void *data, size_t bytes);
+/* dst = src; they may overlap. */
+void rb_move(rb_exec *x, void *dst, const void *src, size_t bytes);
 
 /* ---- head, loss, optimizer ---- */
 

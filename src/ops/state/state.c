@@ -165,6 +165,11 @@ void rb_state_to_map(rb_exec *x, rb_shape shape, const int32_t *state, int k, fl
            rb_pool_run(x->pool, shape.n * shape.h, to_map_task, &j));
 }
 
+void rb_move(rb_exec *x, void *dst, const void *src, size_t bytes) {
+    if (dst == src) return;
+    RB_RUN(x, RB_PROFILE_COPY, 0, 2.0 * (double)bytes, memmove(dst, src, bytes));
+}
+
 void rb_zero(rb_exec *x, void *data, size_t bytes) {
     RB_RUN(x, RB_PROFILE_COPY, 0, (double)bytes, memset(data, 0, bytes));
 }
