@@ -92,6 +92,31 @@ static void count_task(void *arg, int task, int thread) {
     t->thread_of[task] = thread;
 }
 
+/* Task 0 waits (ten seconds at most) until all others are done, those of its own thread included. */
+static void wait_for_others(void *arg, int task, int thread) {
+    (void)thread;
+    atomic_int *done = arg;
+    if (task) {
+        atomic_fetch_add(done, 1);
+        return;
+    }
+    for (int i = 0; i < 10000 && atomic_load(done) < 99; i++) usleep(1000);
+    if (atomic_load(done) == 99) atomic_store(done, -1);
+}
+
+static void pool_takes_over_what_another_thread_has_left(void **state) {
+    (void)state;
+    for (int threads = 2; threads <= 5; threads++) {
+        rb_pool *pool;
+        rb_error err;
+        atomic_int done = 0;
+        CHECK_OK(rb_pool_open(&pool, threads, &err), &err);
+        rb_pool_run(pool, 100, wait_for_others, &done);
+        assert_int_equal(atomic_load(&done), -1);
+        rb_pool_close(&pool);
+    }
+}
+
 static void pool_runs_each_task_once(void **state) {
     (void)state;
     for (int threads = 1; threads <= 7; threads++) {
@@ -165,6 +190,7 @@ int main(void) {
         cmocka_unit_test(comparer_fails_on_nan),
         cmocka_unit_test(dry_arena_counts_like_the_real_one),
         cmocka_unit_test(pool_runs_each_task_once),
+        cmocka_unit_test(pool_takes_over_what_another_thread_has_left),
         cmocka_unit_test(failed_write_keeps_the_old_file),
         cmocka_unit_test(processors_follow_the_affinity_mask),
     };

@@ -86,8 +86,8 @@ static plan plan_forward(const rb_pointwise *p, int threads) {
     return x;
 }
 
-/* Square weights are never wide here: their data gradient may be written over z (rb_pointwise_backward), and
- * then one task must have a pixel to itself. */
+/* The data gradient of square weights may be written over z (rb_pointwise_backward): one task reads a pixel
+ * and writes it, so they are neither wide nor split into groups, in place or not: the same bits. */
 static plan plan_backward(const rb_pointwise *p, int threads) {
     plan x = plan_common(p, panels_of((size_t)p->src.shape.c));
     bool large = x.ic * x.oc >= WIDE;
@@ -100,6 +100,7 @@ static plan plan_backward(const rb_pointwise *p, int threads) {
     x.weight_rows = tile_rows(LARGE_TILE, block, 4 * MR, RUN);
     x.tile_floats = size_max(x.rows * width, x.weight_rows * block);
     plan_weights(&x, x.oc, large && x.ic != x.oc, threads);
+    if (x.ic == x.oc) x.groups = 1;
     x.slots = take(&x.total, flat_slots(x.pixels, (size_t)p->src.shape.n, x.chunk) * RB_ACT_SUMS * x.icp *
                                  sizeof(double));
     x.partials = take(&x.total, x.splits > 1 ? x.splits * x.oc * x.icp * sizeof(float) : 0);
@@ -549,7 +550,6 @@ void RB_KERNEL(rb_pointwise_backward)(const rb_pointwise *p, const rb_gradient *
     job j = {p,           plan_backward(p, rb_pool_threads(pool)), scratch, .d_dst = d_dst, .d_wgt = d_wgt,
              .sink = sink};
     const plan *x = &j.x;
-    if (sink->d == d_dst->z) j.x.groups = 1; /* in place: one task reads a pixel and writes it */
     if (sink->d && d_wgt && x->oblocks == 1 && x->groups == 1) {
         run_tasks(pool, x->ic * x->oc, x->columns.count, pack_backward_task, &j);
         rb_pool_run(pool, (int)x->splits, both_task, &j);
