@@ -8,6 +8,8 @@ usage: floor.py [--build build] [--work s0:224:16,s2:256:8] [--steps 5] [--out b
 With --doc the tables replace what is between `<!-- floor: begin -->` and `<!-- floor: end -->` of that file."""
 import argparse, datetime, json, os, re, subprocess
 
+import meter
+
 p = argparse.ArgumentParser()
 p.add_argument("--build", default="build")
 p.add_argument("--work", default="s0:224:16,s2:256:8")
@@ -88,10 +90,4 @@ with open(a.out) as f:
 if not a.doc:
     print(text)
 else:
-    with open(a.doc) as f:
-        doc = f.read()
-    doc, places = re.subn(r"(<!-- floor: begin -->\n).*?(<!-- floor: end -->)", lambda m: m[1] + text + m[2], doc, flags=re.S)
-    if not places:
-        raise SystemExit(f"{a.doc}: no place for the tables")
-    with open(a.doc, "w") as f:
-        f.write(doc)
+    meter.put_between(a.doc, "floor", text.rstrip("\n"))

@@ -12,6 +12,8 @@ it belongs to the project's build, where `bench_ops` times our kernels alone.
 With --doc the tables replace what is between `<!-- ops: begin -->` and `<!-- ops: end -->` of that file."""
 import argparse, datetime, json, os, re, statistics, subprocess, sys, venv
 
+import meter
+
 p = argparse.ArgumentParser()
 p.add_argument("--build", default="build")
 p.add_argument("--work", default="s0:224:16,s3:288:2,s6:352:2")
@@ -174,10 +176,4 @@ with open(a.out) as f:
 if not a.doc:
     print(text)
 else:
-    with open(a.doc) as f:
-        doc = f.read()
-    doc, places = re.subn(r"(<!-- ops: begin -->\n).*?(<!-- ops: end -->)", lambda m: m[1] + text + m[2], doc, flags=re.S)
-    if not places:
-        raise SystemExit(f"{a.doc}: no place for the tables")
-    with open(a.doc, "w") as f:
-        f.write(doc)
+    meter.put_between(a.doc, "ops", text.rstrip("\n"))
