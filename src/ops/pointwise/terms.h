@@ -6,21 +6,35 @@
 
 #include "ops/simd/tile.h"
 
-/* PAIR: terms in a word. CHAIN: words of a product that are summed in one chain. A chain of k rounds about as
- * √k: the products of wide layers are sums of short chains, which keeps whole-network gradients as near to
- * float64 as those of PyTorch or nearer. In bf16 the factors' own rounding is far larger. */
+/* PAIR: terms in a word. ROUNDS: factors are rounded. CHAIN: words of a product that are summed in one chain.
+ * A chain of k rounds about as √k: the products of wide layers are sums of short chains, which keeps
+ * whole-network gradients as near to float64 as those of PyTorch or nearer. In bf16 the factors' own rounding
+ * is far larger. */
 #if defined(RB_BF16_PAIRS)
-enum { PAIR = 2, CHAIN = 128 };
+enum { PAIR = 2, CHAIN = 128, ROUNDS = 1 };
 #define RB_KERNEL(name) RB_LEVEL(name##_bf16)
 #elif defined(RB_BF16_ROUNDED)
-enum { PAIR = 1, CHAIN = 128 };
+enum { PAIR = 1, CHAIN = 128, ROUNDS = 1 };
 #define RB_KERNEL(name) RB_LEVEL(name##_bf16)
 #else
-enum { PAIR = 1, CHAIN = 32 };
+enum { PAIR = 1, CHAIN = 32, ROUNDS = 0 };
 #define RB_KERNEL(name) RB_LEVEL(name)
 #endif
 
 static inline size_t words(size_t terms) { return ceil_div(terms, PAIR); }
+
+/* Floats into words: those of two vectors (the second may be missing), or of one. */
+RB_INLINE vf vf_words(vf a, const float *next) {
+#if defined(RB_BF16_PAIRS)
+    return vf_pair_neighbours(a, next ? vf_load(next) : vf_zero());
+#elif defined(RB_BF16_ROUNDED)
+    (void)next;
+    return vf_round_bf16(a);
+#else
+    (void)next;
+    return a;
+#endif
+}
 
 /* sum + a·b, of words */
 RB_INLINE vf vf_product(vf a, vf b, vf sum) {
@@ -31,34 +45,39 @@ RB_INLINE vf vf_product(vf a, vf b, vf sum) {
 #endif
 }
 
-/* Rows of floats (`stride`, a multiple of VL, apart) into words of neighbouring channels, at the start of the
- * row's place in `to`; from == to is allowed. */
-RB_TARGET static inline void words_of_channels(const float *from, size_t rows, size_t stride, float *to,
-                                               size_t to_stride) {
-#if defined(RB_BF16_PAIRS)
-    for (size_t r = 0; r < rows; r++, from += stride, to += to_stride)
-        for (size_t c = 0; c < stride; c += 2 * VL)
-            vf_store(to + c / 2, vf_pair_neighbours(vf_load(from + c),
-                                                    c + VL < stride ? vf_load(from + c + VL) : vf_zero()));
-#elif defined(RB_BF16_ROUNDED)
-    for (size_t r = 0; r < rows; r++, from += stride, to += to_stride)
-        for (size_t c = 0; c < stride; c += VL) vf_store(to + c, vf_round_bf16(vf_load(from + c)));
-#else
-    for (size_t r = 0; r < rows && from != to; r++)
-        memcpy(to + r * to_stride, from + r * stride, stride * sizeof *to);
-#endif
+/* A formed operand: word w of row r lies at at + w / VL · plane + r · row + w % VL. */
+typedef struct operand {
+    float *at;
+    size_t row, plane;
+} operand;
+static inline operand operand_at(operand a, size_t vector, size_t row) {
+    a.at += vector * a.plane + row * a.row;
+    return a;
 }
 
-/* Rows of floats into words of neighbouring rows, in place: those of rows r and r + 1 lie where row r was. An
- * odd number of rows is filled up with zeros. */
-RB_TARGET static inline void words_of_rows(float *tile, size_t rows, size_t stride) {
+/* Floats (`vectors` channel vectors of each row) into words of neighbouring channels. In place if `to` is
+ * `from`. */
+RB_TARGET static inline void words_of_channels(operand from, size_t rows, size_t vectors, operand to) {
+    for (size_t r = 0; r < rows && (ROUNDS || from.at != to.at); r++)
+        for (size_t v = 0; v < vectors; v += PAIR) {
+            const float *a = operand_at(from, v, r).at;
+            vf_store(operand_at(to, v / PAIR, r).at,
+                     vf_words(vf_load(a), v + 1 < vectors ? a + from.plane : NULL));
+        }
+}
+
+/* Floats into words of neighbouring rows: rows r and r + 1 become row r / 2. An odd number of rows is filled
+ * up with zeros. In place if `to` is `from`. */
+RB_TARGET static inline void words_of_rows(operand from, size_t rows, size_t vectors, operand to) {
 #if defined(RB_BF16_PAIRS)
-    for (size_t r = 0; r < rows; r += 2, tile += 2 * stride)
-        for (size_t c = 0; c < stride; c += VL)
-            vf_store(tile + c,
-                     vf_pair_lanes(vf_load(tile + c), r + 1 < rows ? vf_load(tile + stride + c) : vf_zero()));
+    for (size_t r = 0; r < rows; r += 2)
+        for (size_t v = 0; v < vectors; v++) {
+            const float *a = operand_at(from, v, r).at;
+            vf_store(operand_at(to, v, r / 2).at,
+                     vf_pair_lanes(vf_load(a), r + 1 < rows ? vf_load(a + from.row) : vf_zero()));
+        }
 #else
-    words_of_channels(tile, rows, stride, tile, stride);
+    words_of_channels(from, rows, vectors, to);
 #endif
 }
 
