@@ -69,10 +69,10 @@ static void defaults_are_the_librarys(void **state) {
     assert_true(cli_real(&a, "decay-epochs") == t.decay_epochs && cli_real(&a, "decay-rate") == t.decay_rate);
     assert_true(cli_int(&a, "cooldown-epochs") == t.cooldown_epochs && !t.warmup_prefix &&
                 !t.sched_on_updates);
-    assert_true(!t.lr_noise_from && !t.lr_noise_to && cli_real(&a, "lr-noise-pct") == t.lr_noise_pct);
+    assert_true(t.lr_noise_from == 0 && t.lr_noise_to == 0 && cli_real(&a, "lr-noise-pct") == t.lr_noise_pct);
     assert_true(cli_real(&a, "lr-noise-std") == t.lr_noise_std && cli_real(&a, "lr-k-decay") == t.lr_k_decay);
     assert_true(cli_int(&a, "lr-cycle-limit") == t.lr_cycle_limit && !t.bce_loss && !t.bce_sum);
-    assert_true(cli_real(&a, "lr-cycle-mul") == t.lr_cycle_mul && !t.bce_target_thresh);
+    assert_true(cli_real(&a, "lr-cycle-mul") == t.lr_cycle_mul && t.bce_target_thresh == 0);
     assert_true(cli_real(&a, "lr-cycle-decay") == t.lr_cycle_decay);
     assert_true(cli_get(&a, "scale")->real == t.scale_min && cli_get(&a, "scale")->second == t.scale_max);
     assert_true(cli_get(&a, "ratio")->real == t.ratio_min && cli_get(&a, "ratio")->second == t.ratio_max);
