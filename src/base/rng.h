@@ -16,7 +16,8 @@ typedef enum rb_purpose { /* keeps the streams of one seed apart; values are par
                           RB_PURPOSE_DROPOUT,   /* a = step */
                           RB_PURPOSE_SYNTH,     /* a = picture */
                           RB_PURPOSE_SPLIT,
-                          RB_PURPOSE_TEST
+                          RB_PURPOSE_TEST,
+                          RB_PURPOSE_RATE /* a = epoch or step */
 } rb_purpose;
 
 typedef struct rb_rng {
