@@ -40,7 +40,7 @@ static bool draw_box(int width, int height, int boxes, rb_rng *rng, rb_erasure *
     if (!fits) return false;
     e->y = (int)rb_rng_below(rng, (uint32_t)(height - e->h) + 1);
     e->x = (int)rb_rng_below(rng, (uint32_t)(width - e->w) + 1);
-    return true;
+    return e->w > 0 && e->h > 0; /* on a picture of a few pixels a box may round to nothing */
 }
 
 int rb_erase_draw(const rb_erase *e, int width, int height, uint64_t seed, uint64_t epoch, uint64_t sample,
