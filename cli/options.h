@@ -33,7 +33,7 @@ typedef struct cli_option {
     const char *heading; /* a line above this option in the help, or NULL */
 } cli_option;
 
-enum { CLI_MAX_OPTIONS = 48, CLI_MESSAGE = 512 };
+enum { CLI_MAX_OPTIONS = 128, CLI_MESSAGE = 512 };
 
 typedef struct cli_args cli_args;
 typedef struct cli_verb {

@@ -46,6 +46,40 @@
 #define EXIF FLAG("exif", "turn pictures upright as their EXIF orientation says")
 #define WORKERS INT("workers", "2", 0, 256, "threads that read and prepare pictures; 0: no own ones")
 #define SEED(h) INT("seed", "0", 0, 9007199254740992, h)
+#define OPT                                                                                                  \
+    CHOICE("opt", "sgd|momentum|rmsproptf|adamw|lamb|lambc", "sgd",                                          \
+           "optimizer: sgd has Nesterov momentum, lambc clipped trust ratios")
+#define MODEL_EMA FLAG("model-ema", "keep a running average of the weights, judge and keep the best by it")
+#define OPTIMIZATION                                                                                         \
+    {.heading = "Optimizer", OPT},                                                                           \
+        {REAL("momentum", "0.9", 0, 0.9999, "momentum (sgd, momentum, rmsproptf)")},                         \
+        {REAL("weight-decay", "5e-5", 0, 1, "weight decay (not on norms and biases)")},                      \
+        {REAL("opt-eps", NULL, 1e-16, 1, "default: 1e-10 for rmsproptf, 1e-8 for adamw, 1e-6 for lamb")},    \
+        {PAIR("opt-betas", "0.9,0.999", 0, 0.9999999, "decays of both averages (adamw, lamb)")},             \
+        {REAL("clip-grad", "0", 0, 1e9, "limit of --clip-mode; 0: gradients are not clipped")},              \
+        {CHOICE("clip-mode", "norm|value|agc", "norm",                                                       \
+                "what is clipped: the norm of all gradients, each value, or each unit by its weights")},     \
+        {MODEL_EMA}, {REAL("model-ema-decay", "0.9998", 0, 1, "part of the average that a step keeps")},     \
+        {FLAG("model-ema-warmup", "less of it in the first steps: at most 1 - step^(-2/3)")},                \
+        {.heading = "Schedule of the learning rate", REAL("lr", "0.1", 0, 1000, "learning rate")},           \
+        {CHOICE("sched", "rise-fall|cosine|step|poly|constant", "rise-fall",                                 \
+                "rise-fall: by steps, up over the warm-up, then one cosine down to 0; others as in timm")},  \
+        {INT("warmup-epochs", "1", 0, 1000000, "epochs over which the learning rate rises")},                \
+        {REAL("warmup-lr", "1e-5", 0, 1000, "where it begins (not rise-fall)")},                             \
+        {FLAG("warmup-prefix", "the warm-up comes before --epochs instead of being part of them")},          \
+        {REAL("min-lr", "0", 0, 1000, "where cosine and poly end")},                                         \
+        {REAL("decay-epochs", "90", 1e-6, 1e6, "step: epochs between two decays")},                          \
+        {REAL("decay-rate", "0.1", 0, 100, "step: factor of a decay; poly: the power")},                     \
+        {INT("cooldown-epochs", "0", 0, 1000000, "cosine, poly: more epochs at --min-lr after the last")},   \
+        {FLAG("sched-on-updates", "a learning rate for each step instead of each epoch")},                   \
+        {PAIR("lr-noise", NULL, 0, 1, "part of the epochs in which the learning rate is noisy: from, to")},  \
+        {REAL("lr-noise-pct", "0.67", 0.001, 1, "largest noise, as a part of the learning rate")},           \
+        {REAL("lr-noise-std", "1", 0, 10, "deviation of the noise")},                                        \
+        {INT("lr-cycle-limit", "1", 1, 1000, "cosine, poly: cycles, the first of --epochs")},                \
+        {REAL("lr-cycle-mul", "1", 0.01, 100, "each cycle that much longer than the one before")},           \
+        {REAL("lr-cycle-decay", "0.1", 0, 1, "its peak that much lower")}, {                                 \
+        REAL("lr-k-decay", "1", 0.001, 100, "cosine, poly: time to this power")                              \
+    }
 #define END                                                                                                  \
     { .name = NULL }
 
@@ -71,16 +105,18 @@ static const cli_option train_options[] = {
     {REAL("drop-path", NULL, 0, 0.999, "stochastic depth of the last level; default: the network's own")},
     {.heading = "Training", INT("epochs", "100", 1, 1000000, "passes over the training pictures")},
     {INT("batch", "32", 1, 65536, "pictures in a step")},
-    {REAL("lr", "0.1", 0, 1000, "learning rate at the end of the warm-up; falls to 0 by a cosine")},
-    {INT("warmup-epochs", "1", 0, 1000000, "epochs over which the learning rate rises")},
-    {REAL("momentum", "0.9", 0, 0.9999, "Nesterov momentum")},
-    {REAL("weight-decay", "5e-5", 0, 10, "weight decay (not on norms and biases)")},
+    {INT("accumulate", "1", 1, 65536, "batches of a step: gradients of their mean loss, one update")},
     {REAL("smoothing", "0.1", 0, 0.99, "label smoothing")},
+    {FLAG("bce-loss", "binary cross entropy of each class instead of one softmax")},
+    {REAL("bce-target-thresh", "0", 0, 1,
+          "with --bce-loss: targets above become 1, others 0; 0: as they are")},
+    {FLAG("bce-sum", "with --bce-loss: sum over the classes instead of their mean")},
     {SEED("seed of weights, order and augmentation; the same seed gives the same bits")},
     ACTIVATIONS,
     PRECISION,
     {CHOICE("bn-update", "single|double", "single",
             "running statistics of stack and neck move once a step, or twice as in the published code")},
+    OPTIMIZATION,
     {.heading = "Run", TEXT("out", "DIR", "run folder; default: runs/classify/train, train2, …")},
     {TEXT("resume", "RUN",
           "go on with the run in this folder; only --data, --epochs, --workers, --max-memory, "
@@ -122,6 +158,8 @@ static const cli_option plan_options[] = {
     ACTIVATIONS,
     PRECISION,
     {FLAG("infer", "plan inference instead of training")},
+    {OPT},
+    {MODEL_EMA},
     {BYTES("max-memory", "exit status 3 when the plan is larger; 512M, 4G")},
     {CHOICE("solve", "batch|imgsz|model", NULL, "find the largest that fits into --max-memory")},
     JSON,

@@ -1,5 +1,6 @@
 /* revbifpn plan: the bytes of a step. */
 #include "print.h"
+#include "recipe.h"
 #include "verbs.h"
 
 #include <string.h>
@@ -39,12 +40,13 @@ static revbifpn_status plan(const cli_args *args, revbifpn *ctx, revbifpn_soluti
     s.activations = strcmp(cli_text(args, "activations"), "stored") ? REVBIFPN_REVERSIBLE : REVBIFPN_STORED;
     s.precision = strcmp(cli_text(args, "precision"), "bf16") ? REVBIFPN_FLOAT32 : REVBIFPN_BF16;
     s.max_memory = cli_get(args, "max-memory")->bytes;
+    s.optimizer = cli_optimizer(args);
+    s.model_ema = cli_given(args, "model-ema");
     revbifpn_status status = cli_model(args, ctx, &s.model);
     if (status != REVBIFPN_OK) return status;
     if (cli_given(args, "solve")) return solve(args, ctx, &s, out);
     *out = (revbifpn_solution){.model = s.model, .batch = s.batch};
-    return revbifpn_plan(ctx, &s.model, s.model.image_width, s.model.image_height, s.batch, s.training,
-                         s.activations, s.precision, &out->memory);
+    return revbifpn_plan_step(ctx, &s, &out->memory);
 }
 
 int verb_plan(const cli_args *args) {

@@ -8,6 +8,7 @@
 
 #include "print.h"
 #include "progress.h"
+#include "recipe.h"
 #include "verbs.h"
 
 static volatile sig_atomic_t stop_signal;
@@ -77,11 +78,7 @@ static revbifpn_status fresh_config(const cli_args *args, revbifpn *ctx, revbifp
     c->apply_exif = cli_given(args, "exif");
     c->epochs = (int)cli_int(args, "epochs");
     c->batch = (int)cli_int(args, "batch");
-    c->lr = cli_real(args, "lr");
-    c->warmup_epochs = (int)cli_int(args, "warmup-epochs");
-    c->momentum = cli_real(args, "momentum");
-    c->weight_decay = cli_real(args, "weight-decay");
-    c->smoothing = cli_real(args, "smoothing");
+    cli_recipe(args, c);
     c->seed = (uint64_t)cli_int(args, "seed");
     c->activations = strcmp(cli_text(args, "activations"), "stored") ? REVBIFPN_REVERSIBLE : REVBIFPN_STORED;
     c->precision = strcmp(cli_text(args, "precision"), "bf16") ? REVBIFPN_FLOAT32 : REVBIFPN_BF16;
@@ -199,6 +196,7 @@ int verb_train(const cli_args *args) {
     int code = resume                   ? check_resume(args)
                : cli_text(args, "data") ? CLI_OK
                                         : cli_usage(args, "--data DIR is missing");
+    if (!code && !resume) code = cli_check_recipe(args);
     if (!code && resume && cli_given(args, "out"))
         code = cli_usage(args, "--out and --resume exclude each other");
     if (!code) code = cli_open(args, &r.ctx);

@@ -158,6 +158,16 @@ typedef enum revbifpn_precision {
     REVBIFPN_BF16 /* factors rounded to bf16, sums in float32; fast on processors with AVX512-BF16 */
 } revbifpn_precision;
 
+/* Optimizers under timm's names (docs/recipes.md has the formulas). Slots: floats kept for each weight. */
+typedef enum revbifpn_optimizer {
+    REVBIFPN_SGD,       /* Nesterov momentum; 1 slot */
+    REVBIFPN_MOMENTUM,  /* plain momentum; 1 slot */
+    REVBIFPN_RMSPROPTF, /* RMSprop as TensorFlow has it; 2 slots */
+    REVBIFPN_ADAMW,     /* 2 slots */
+    REVBIFPN_LAMB,      /* 2 slots; clips the norm of all gradients to 1 by itself */
+    REVBIFPN_LAMBC      /* … with trust ratios of at most 1 */
+} revbifpn_optimizer;
+
 /* Bytes of one step, from a dry run of the code that will run. */
 typedef struct revbifpn_memory {
     uint64_t weights_bytes, gradient_bytes, optimizer_bytes; /* weights include the running statistics */
@@ -167,7 +177,8 @@ typedef struct revbifpn_memory {
     uint64_t activation_bytes_per_sample; /* what one more sample adds */
     uint64_t total_bytes;
 } revbifpn_memory;
-/* Allocates nothing of what it counts. training 0: inference (no gradients, no optimizer). */
+/* Allocates nothing of what it counts. training 0: inference (no gradients, no optimizer); else with
+ * REVBIFPN_SGD. */
 REVBIFPN_API revbifpn_status revbifpn_plan(revbifpn *ctx, const revbifpn_model_config *config, int width,
                                            int height, int batch, int training,
                                            revbifpn_activations activations, revbifpn_precision precision,
@@ -187,7 +198,12 @@ typedef struct revbifpn_solve {
     revbifpn_precision precision;
     revbifpn_solve_for variable;
     uint64_t max_memory;
+    revbifpn_optimizer optimizer; /* training: its slots, */
+    int model_ema;                /* and an average of the weights */
 } revbifpn_solve;
+/* The plan of a step as the question has it, nothing solved for. */
+REVBIFPN_API revbifpn_status revbifpn_plan_step(revbifpn *ctx, const revbifpn_solve *step,
+                                                revbifpn_memory *out) REVBIFPN_CHECKED;
 typedef struct revbifpn_solution {
     revbifpn_model_config model;
     int batch;
@@ -286,6 +302,20 @@ REVBIFPN_API revbifpn_status revbifpn_evaluate(revbifpn_model *model, const revb
 
 /* ---- training ---- */
 
+/* How the learning rate moves; timm's names, and our own. */
+typedef enum revbifpn_schedule {
+    REVBIFPN_RISE_FALL, /* by steps: linear rise over warmup_epochs, then one cosine to 0 */
+    REVBIFPN_COSINE,
+    REVBIFPN_STEP,
+    REVBIFPN_POLY,
+    REVBIFPN_CONSTANT
+} revbifpn_schedule;
+typedef enum revbifpn_clip_mode {
+    REVBIFPN_CLIP_NORM,
+    REVBIFPN_CLIP_VALUE,
+    REVBIFPN_CLIP_AGC
+} revbifpn_clip_mode;
+
 typedef struct revbifpn_train_config {
     size_t struct_size;
     const char *data;            /* image folder: train/CLASS/, val/CLASS/; or CLASS/ with val_fraction */
@@ -301,6 +331,24 @@ typedef struct revbifpn_train_config {
                            */
     revbifpn_activations activations;
     revbifpn_precision precision;
+    /* optimizer; weight_decay is not for norms and biases */
+    revbifpn_optimizer opt;
+    double opt_eps, beta1, beta2; /* opt_eps 0: 1e-10 rmsproptf, 1e-8 adamw, 1e-6 lamb; betas: adamw, lamb */
+    double clip_grad;             /* of the norm, each value, or each unit (agc); 0: no clipping */
+    revbifpn_clip_mode clip_mode;
+    int accumulate; /* batches of a step, the last step of an epoch maybe fewer; losses are averaged */
+    int model_ema, model_ema_warmup; /* keep an average of the weights and judge by it */
+    double model_ema_decay;
+    /* schedule; the first four not for REVBIFPN_RISE_FALL */
+    revbifpn_schedule sched;
+    int sched_on_updates, warmup_prefix, cooldown_epochs; /* 0: a rate for each epoch; 1: for each step */
+    double warmup_lr, min_lr, decay_epochs, decay_rate;
+    double lr_noise_from, lr_noise_to, lr_noise_pct, lr_noise_std; /* parts of the epochs; to 0: no noise */
+    double lr_cycle_mul, lr_cycle_decay, lr_k_decay;
+    int lr_cycle_limit;
+    /* loss */
+    int bce_loss, bce_sum;
+    double bce_target_thresh; /* targets above it are 1, others 0; 0: as they are */
 } revbifpn_train_config;
 REVBIFPN_API revbifpn_train_config revbifpn_default_train(void);
 
@@ -322,9 +370,10 @@ typedef struct revbifpn_report {
     double step_ms, wait_ms;        /* the step itself, and waiting for its batch */
     int grid;                       /* k: the state's grid is 2^-k */
     int epoch_done, finished;       /* this step ended an epoch (then `val` is set); this was the last step */
-    revbifpn_metrics val;
-    int improved;     /* best top-1 so far */
-    const char *note; /* lines for the log (grid lowered, files unreadable), or NULL */
+    revbifpn_metrics val;           /* with model_ema of the averaged weights */
+    revbifpn_metrics val_weights;   /* of the weights themselves */
+    int improved;                   /* best top-1 so far */
+    const char *note;               /* lines for the log (grid lowered, files unreadable), or NULL */
 } revbifpn_report;
 /* One step; at the end of an epoch also validation, results.csv, weights and checkpoint. STOPPED after
  * finished. */

@@ -4,8 +4,14 @@
 #include "check.h"
 #include "model/config.h"
 
+static void choose_sgd(small_run_options *o) {
+    o->optimizer = (rb_optimizer_options){.rule = REVBIFPN_SGD, .momentum = 0.9, .decay = 5e-5};
+    o->loss.smoothing = 0.1;
+}
+
 small_run_options small_run_defaults(const char *name, int classes) {
     small_run_options o = {.batch = 4, .side = 64, .threads = 2, .level = rb_cpu_detect()};
+    choose_sgd(&o);
     rb_error err;
     CHECK_OK(rb_config_named(name, &o.config, &err), &err);
     o.config.classes = classes;
@@ -39,6 +45,7 @@ revbifpn_model_config small_run_custom(int streams, int channels) {
 
 small_run_options small_run_custom_options(revbifpn_model_config config) {
     small_run_options o = {.config = config, .batch = 3, .threads = 2, .level = rb_cpu_detect()};
+    choose_sgd(&o);
     o.side = 2 * config.image_width;
     return o;
 }
@@ -53,13 +60,9 @@ void small_run_open(small_run *r, const small_run_options *o) {
     CHECK_OK(rb_params_allocate(&r->model.params, true, &r->err), &r->err);
     rb_params_init(&r->model.params, 5, r->pool);
     r->bytes = rb_model_measure(&r->model, &r->ops, r->pool, r->image, true, o->stored);
-    r->step = (rb_step){.model = &r->model,
-                        .stored = o->stored,
-                        .smoothing = 0.1,
-                        .weight_decay = 5e-5,
-                        .momentum_factor = 0.9,
-                        .seed = 9};
-    CHECK_OK(rb_step_open(&r->step, &r->ops, r->pool, &r->bytes, &r->err), &r->err);
+    r->step = (rb_step){.model = &r->model, .stored = o->stored, .loss = o->loss, .seed = 9};
+    CHECK_OK(rb_step_open(&r->step, &r->ops, r->pool, &r->bytes, &o->optimizer, &r->err), &r->err);
+    rb_optimizer_start(&r->step.optimizer);
     r->pictures = rb_alloc(rb_elements(r->image));
     r->labels = rb_alloc((size_t)o->batch * sizeof *r->labels);
 }
@@ -80,7 +83,8 @@ revbifpn_status small_run_step(small_run *r) {
         r->labels[i] = (int32_t)rb_rng_below(&rng, (uint32_t)r->model.config.classes);
     rb_images images = {.shape = r->image, .bytes = r->pictures, .mean = mean, .std = std};
     rb_step_report report;
-    revbifpn_status status = rb_step_run(&r->step, &images, r->labels, 0.05, r->done, &report, &r->err);
+    rb_targets targets = {.labels = r->labels};
+    revbifpn_status status = rb_step_run(&r->step, &images, targets, 0.05, r->done, &report, &r->err);
     if (status != REVBIFPN_OK) return status;
     r->done++;
     r->loss = report.loss;
@@ -98,6 +102,9 @@ void small_run_assert_equal(const small_run *a, const small_run *b) {
     assert_memory_equal(p->weight, q->weight, p->trained * sizeof(float));
     assert_memory_equal(p->statistics, q->statistics, p->running * sizeof(float));
     assert_memory_equal(p->counter, q->counter, p->counters * sizeof(int64_t));
-    assert_memory_equal(a->step.momentum, b->step.momentum, p->trained * sizeof(float));
+    const rb_optimizer *x = &a->step.optimizer, *y = &b->step.optimizer;
+    assert_int_equal(x->steps, y->steps);
+    assert_int_equal(x->state.high, y->state.high);
+    assert_memory_equal(x->state.base, y->state.base, x->state.high);
     assert_int_equal(a->step.k, b->step.k);
 }

@@ -26,6 +26,8 @@ typedef struct small_run_options {
     bool stored;
     revbifpn_precision precision;
     rb_cpu_level level;
+    rb_optimizer_options optimizer; /* sgd */
+    rb_loss loss;                   /* smoothing 0.1 */
 } small_run_options;
 
 /* Network NAME with `classes` classes at 64 px, batch 4, 2 threads, reversible, the best level. */

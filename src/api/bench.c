@@ -27,9 +27,10 @@ static revbifpn_status open_bench(rb_bench *b) {
     rb_params_init(&b->network.params, 0, b->ctx->pool);
     bool stored = o->activations == REVBIFPN_STORED;
     b->bytes = rb_model_measure(&b->network, &b->ctx->ops, b->ctx->pool, b->image, o->training, stored);
-    b->step = (rb_step){.model = &b->network, .stored = stored, .momentum_factor = 0.9, .k = RB_GRID_START};
+    b->step = (rb_step){.model = &b->network, .stored = stored, .k = RB_GRID_START};
+    rb_optimizer_options sgd = {.momentum = 0.9};
     if (o->training)
-        TRY(rb_step_open(&b->step, &b->ctx->ops, b->ctx->pool, &b->bytes, err));
+        TRY(rb_step_open(&b->step, &b->ctx->ops, b->ctx->pool, &b->bytes, &sgd, err));
     else
         TRY(rb_exec_open(&b->step.exec, &b->ctx->ops, b->ctx->pool, &b->bytes, err));
     b->pictures = rb_alloc(rb_elements(b->image));
@@ -72,7 +73,8 @@ revbifpn_status rb_bench_step(rb_bench *b, const uint8_t *pictures, const int32_
     rb_images images = {.shape = b->image, .bytes = pictures, .mean = p.mean, .std = p.std};
     rb_pass pass = {.exec = &b->step.exec, .err = err, .k = RB_GRID_START};
     rb_step_report report;
-    if (b->options->training) return rb_step_run(&b->step, &images, labels, 0.01, b->index++, &report, err);
+    rb_targets targets = {.labels = labels};
+    if (b->options->training) return rb_step_run(&b->step, &images, targets, 0.01, b->index++, &report, err);
     return rb_model_forward_on_a_grid(&b->network, &pass, &images);
 }
 
@@ -177,9 +179,8 @@ static void summarise(rb_bench *b, revbifpn_bench_result *out) {
     out->peak_gflops = b->profile.peak.flops * 1e-9;
     out->peak_gbytes = b->profile.peak.read * 1e-9;
     out->peak_rss_bytes = o->profile ? b->resident : peak_resident();
-    out->planned_bytes =
-        rb_api_memory(b->ctx, &b->network, b->image, o->training, o->activations == REVBIFPN_STORED)
-            .total_bytes;
+    rb_api_step step = {.training = o->training, .stored = o->activations == REVBIFPN_STORED};
+    out->planned_bytes = rb_api_memory(b->ctx, &b->network, b->image, step).total_bytes;
     out->arena_planned_bytes = b->bytes.state + b->bytes.kept + b->bytes.gradient + b->bytes.scratch;
     out->arena_high_bytes = b->step.exec.kept.high + b->step.exec.scratch.high;
 }

@@ -28,8 +28,13 @@ struct revbifpn_model {
 revbifpn_status rb_api_network(revbifpn *ctx, const revbifpn_model_config *config, rb_shape image,
                                bool training, rb_model *network) RB_CHECKED;
 
+/* What a plan is for: inference, or training with that optimizer (and an average of the weights). */
+typedef struct rb_api_step {
+    bool training, stored, average;
+    revbifpn_optimizer optimizer;
+} rb_api_step;
 /* The plan of a step on such a batch, and what one more sample adds. */
-revbifpn_memory rb_api_memory(revbifpn *ctx, rb_model *network, rb_shape image, bool training, bool stored);
+revbifpn_memory rb_api_memory(revbifpn *ctx, rb_model *network, rb_shape image, rb_api_step step);
 
 /* An executor for inference on pictures of that shape; opened anew only when the shape changes. */
 revbifpn_status rb_api_prepare(revbifpn_model *model, rb_shape image) RB_CHECKED;

@@ -3,13 +3,17 @@
 
 #include "api/context.h"
 #include "model/config.h"
+#include "train/optimizer.h"
 
 static revbifpn_memory memory_of(const rb_model *network, const rb_step_bytes *step, rb_shape image,
-                                 bool training) {
+                                 const rb_api_step *kind) {
     const rb_params *p = &network->params;
     revbifpn_memory m = {.weights_bytes =
                              (p->trained + 2 * p->running) * sizeof(float) + p->counters * sizeof(int64_t)};
-    if (training) m.gradient_bytes = m.optimizer_bytes = p->trained * sizeof(float);
+    if (kind->training) {
+        m.gradient_bytes = p->trained * sizeof(float);
+        m.optimizer_bytes = rb_optimizer_bytes(p, kind->optimizer, kind->average);
+    }
     m.kept_bytes = step->state + step->kept;
     m.scratch_bytes = step->gradient + step->scratch;
     m.activation_bytes = rb_elements(image) + m.kept_bytes + m.scratch_bytes;
@@ -17,28 +21,44 @@ static revbifpn_memory memory_of(const rb_model *network, const rb_step_bytes *s
     return m;
 }
 
-revbifpn_memory rb_api_memory(revbifpn *ctx, rb_model *network, rb_shape image, bool training, bool stored) {
-    rb_step_bytes step = rb_model_measure(network, &ctx->ops, ctx->pool, image, training, stored);
-    revbifpn_memory m = memory_of(network, &step, image, training);
+revbifpn_memory rb_api_memory(revbifpn *ctx, rb_model *network, rb_shape image, rb_api_step kind) {
+    rb_step_bytes step = rb_model_measure(network, &ctx->ops, ctx->pool, image, kind.training, kind.stored);
+    revbifpn_memory m = memory_of(network, &step, image, &kind);
     image.n++;
-    step = rb_model_measure(network, &ctx->ops, ctx->pool, image, training, stored);
+    step = rb_model_measure(network, &ctx->ops, ctx->pool, image, kind.training, kind.stored);
     m.activation_bytes_per_sample =
-        memory_of(network, &step, image, training).activation_bytes - m.activation_bytes;
+        memory_of(network, &step, image, &kind).activation_bytes - m.activation_bytes;
     return m;
+}
+
+revbifpn_status revbifpn_plan_step(revbifpn *ctx, const revbifpn_solve *s, revbifpn_memory *out) {
+    rb_model network = {0};
+    const revbifpn_model_config *c = &s->model;
+    rb_shape image = {s->batch, c->image_height, c->image_width, c->input_channels};
+    if (s->batch < 1) return rb_fail(&ctx->error, REVBIFPN_BAD_ARGUMENT, "batch %d: at least 1", s->batch);
+    if ((int)s->optimizer < REVBIFPN_SGD || s->optimizer > REVBIFPN_LAMBC)
+        return rb_fail(&ctx->error, REVBIFPN_BAD_ARGUMENT, "optimizer %d: there is none of that number",
+                       (int)s->optimizer);
+    revbifpn_status status = rb_api_network(ctx, c, image, s->training, &network);
+    if (status != REVBIFPN_OK) return status;
+    rb_model_set_precision(&network, s->precision);
+    rb_api_step step = {.training = s->training, .stored = s->activations == REVBIFPN_STORED};
+    step.optimizer = s->optimizer;
+    step.average = s->model_ema;
+    *out = rb_api_memory(ctx, &network, image, step);
+    rb_model_close(&network);
+    return REVBIFPN_OK;
 }
 
 revbifpn_status revbifpn_plan(revbifpn *ctx, const revbifpn_model_config *config, int width, int height,
                               int batch, int training, revbifpn_activations activations,
                               revbifpn_precision precision, revbifpn_memory *out) {
-    rb_model network = {0};
-    rb_shape image = {batch, height, width, config->input_channels};
-    if (batch < 1) return rb_fail(&ctx->error, REVBIFPN_BAD_ARGUMENT, "batch %d: at least 1", batch);
-    revbifpn_status status = rb_api_network(ctx, config, image, training, &network);
-    if (status != REVBIFPN_OK) return status;
-    rb_model_set_precision(&network, precision);
-    *out = rb_api_memory(ctx, &network, image, training, activations == REVBIFPN_STORED);
-    rb_model_close(&network);
-    return REVBIFPN_OK;
+    revbifpn_solve s = {.model = *config, .batch = batch, .training = training};
+    s.model.image_width = width;
+    s.model.image_height = height;
+    s.activations = activations;
+    s.precision = precision;
+    return revbifpn_plan_step(ctx, &s, out);
 }
 
 /* ---- the largest that fits ---- */
@@ -69,8 +89,10 @@ static revbifpn_status candidate(const search *x, int value, revbifpn_solution *
             out->model.image_height = s->model.image_height;
         }
     }
-    return revbifpn_plan(x->ctx, &out->model, out->model.image_width, out->model.image_height, out->batch,
-                         s->training, s->activations, s->precision, &out->memory);
+    revbifpn_solve step = *s;
+    step.model = out->model;
+    step.batch = out->batch;
+    return revbifpn_plan_step(x->ctx, &step, &out->memory);
 fail:
     return status;
 }

@@ -29,13 +29,30 @@ revbifpn_train_config revbifpn_default_train(void) {
                                    .interpolation = "bicubic",
                                    .max_pixels = 178000000,
                                    .workers = 2,
-                                   .max_bad = 50};
+                                   .max_bad = 50,
+                                   .beta1 = 0.9,
+                                   .beta2 = 0.999,
+                                   .accumulate = 1,
+                                   .model_ema_decay = 0.9998,
+                                   .warmup_lr = 1e-5,
+                                   .decay_epochs = 90,
+                                   .decay_rate = 0.1,
+                                   .lr_noise_pct = 0.67,
+                                   .lr_noise_std = 1,
+                                   .lr_cycle_mul = 1,
+                                   .lr_cycle_decay = 0.1,
+                                   .lr_k_decay = 1,
+                                   .lr_cycle_limit = 1};
 }
 
 /* Takes the plan, and refuses when it is larger than the limit. */
-static revbifpn_status check_plan(void *user, rb_model *network, rb_shape image, bool stored, rb_error *err) {
+static revbifpn_status check_plan(void *user, rb_model *network, rb_shape image,
+                                  const revbifpn_train_config *args, rb_error *err) {
     revbifpn_trainer *t = user;
-    t->memory = rb_api_memory(t->ctx, network, image, true, stored);
+    rb_api_step step = {.training = true, .stored = args->activations == REVBIFPN_STORED};
+    step.optimizer = args->opt;
+    step.average = args->model_ema;
+    t->memory = rb_api_memory(t->ctx, network, image, step);
     if (!t->max_memory || t->memory.total_bytes <= t->max_memory) return REVBIFPN_OK;
     return rb_fail(
         err, REVBIFPN_DOES_NOT_FIT,

@@ -17,6 +17,7 @@ typedef enum rb_purpose { /* keeps the streams of one seed apart; values are par
                           RB_PURPOSE_SYNTH,     /* a = picture */
                           RB_PURPOSE_SPLIT,
                           RB_PURPOSE_TEST,
+                          RB_PURPOSE_RATE,         /* a = epoch or step */
                           RB_PURPOSE_ERASE,        /* as AUGMENT */
                           RB_PURPOSE_ERASE_VALUES, /* as AUGMENT; high half of a: which box */
                           RB_PURPOSE_MIX           /* a = epoch, b = batch */

@@ -13,10 +13,13 @@ typedef struct field {
     const char *key;
     kind kind;
     size_t offset;
+    double fallback; /* of `later` ones */
 } field;
 
 #define FIELD(name, kind)                                                                                    \
-    { #name, kind, offsetof(revbifpn_train_config, name) }
+    { #name, kind, offsetof(revbifpn_train_config, name), 0 }
+#define LATER(name, kind, fallback)                                                                          \
+    { #name, kind, offsetof(revbifpn_train_config, name), fallback }
 static const field fields[] = {
     FIELD(data, STRING),       FIELD(epochs, INT),           FIELD(batch, INT),
     FIELD(warmup_epochs, INT), FIELD(checkpoint_steps, INT), FIELD(lr, REAL),
@@ -28,7 +31,41 @@ static const field fields[] = {
     FIELD(max_bad, INT),       FIELD(apply_exif, INT),       FIELD(bn_update_double, INT),
     FIELD(activations, INT),   FIELD(precision, INT),
 };
-enum { FIELDS = sizeof fields / sizeof *fields };
+/* What older runs do not have in their args.json, and what it is for them. */
+static const field later[] = {
+    LATER(opt, INT, 0),
+    LATER(opt_eps, REAL, 0),
+    LATER(beta1, REAL, 0.9),
+    LATER(beta2, REAL, 0.999),
+    LATER(clip_grad, REAL, 0),
+    LATER(clip_mode, INT, 0),
+    LATER(accumulate, INT, 1),
+    LATER(model_ema, INT, 0),
+    LATER(model_ema_warmup, INT, 0),
+    LATER(model_ema_decay, REAL, 0.9998),
+    LATER(sched, INT, 0),
+    LATER(sched_on_updates, INT, 0),
+    LATER(warmup_prefix, INT, 0),
+    LATER(cooldown_epochs, INT, 0),
+    LATER(warmup_lr, REAL, 1e-5),
+    LATER(min_lr, REAL, 0),
+    LATER(decay_epochs, REAL, 90),
+    LATER(decay_rate, REAL, 0.1),
+    LATER(lr_noise_from, REAL, 0),
+    LATER(lr_noise_to, REAL, 0),
+    LATER(lr_noise_pct, REAL, 0.67),
+    LATER(lr_noise_std, REAL, 1),
+    LATER(lr_cycle_mul, REAL, 1),
+    LATER(lr_cycle_decay, REAL, 0.1),
+    LATER(lr_k_decay, REAL, 1),
+    LATER(lr_cycle_limit, INT, 1),
+    LATER(bce_loss, INT, 0),
+    LATER(bce_sum, INT, 0),
+    LATER(bce_target_thresh, REAL, 0),
+};
+enum { FIRST_FIELDS = sizeof fields / sizeof *fields, FIELDS = FIRST_FIELDS + sizeof later / sizeof *later };
+
+static const field *field_at(int i) { return i < FIRST_FIELDS ? &fields[i] : &later[i - FIRST_FIELDS]; }
 
 static const void *at(const revbifpn_train_config *args, const field *f) {
     return (const char *)args + f->offset;
@@ -52,8 +89,8 @@ revbifpn_status rb_args_to_json(const revbifpn_train_config *args, char **text, 
         goto fail;
     }
     for (int i = 0; i < FIELDS; i++)
-        if (json_object_set_new(root, fields[i].key, value_of(args, &fields[i]))) {
-            status = rb_fail(err, REVBIFPN_BAD_ARGUMENT, "%s: not valid UTF-8", fields[i].key);
+        if (json_object_set_new(root, field_at(i)->key, value_of(args, field_at(i)))) {
+            status = rb_fail(err, REVBIFPN_BAD_ARGUMENT, "%s: not valid UTF-8", field_at(i)->key);
             goto fail;
         }
     dumped = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
@@ -87,6 +124,14 @@ static bool read_field(const json_t *value, const field *f, revbifpn_train_confi
     return true;
 }
 
+static void set_fallback(const field *f, revbifpn_train_config *args) {
+    void *target = (char *)args + f->offset;
+    if (f->kind == INT)
+        *(int *)target = (int)f->fallback;
+    else
+        *(double *)target = f->fallback;
+}
+
 static revbifpn_status read_model(const char *path, const json_t *root, revbifpn_train_config *args,
                                   rb_error *err) {
     char *config = json_dumps(json_object_get(root, "model"), 0);
@@ -112,14 +157,21 @@ revbifpn_status rb_args_from_json(const char *path, const char *text, size_t siz
                          root ? "not a JSON object" : problem.text);
         goto fail;
     }
-    for (int i = 0; i < FIELDS; i++)
-        if (!read_field(json_object_get(root, fields[i].key), &fields[i], args, &next)) {
-            status = rb_fail(err, REVBIFPN_BAD_FILE, "%s: \"%s\" is missing or of the wrong type", path,
-                             fields[i].key);
+    size_t known = 1; /* "model" */
+    for (int i = 0; i < FIELDS; i++) {
+        const field *f = field_at(i);
+        const json_t *value = json_object_get(root, f->key);
+        known += value != NULL;
+        if (!value && i >= FIRST_FIELDS) {
+            set_fallback(f, args);
+        } else if (!read_field(value, f, args, &next)) {
+            status =
+                rb_fail(err, REVBIFPN_BAD_FILE, "%s: \"%s\" is missing or of the wrong type", path, f->key);
             goto fail;
         }
+    }
     TRY(read_model(path, root, args, err));
-    if (json_object_size(root) != FIELDS + 1)
+    if (json_object_size(root) != known)
         status = rb_fail(err, REVBIFPN_BAD_FILE, "%s: has keys that this version does not know", path);
 fail:
     json_decref(root);

@@ -6,8 +6,6 @@
 #include "io/config.h"
 #include "io/weights_json.h"
 
-static const char MOMENTUM[] = "momentum.";
-
 static const void *data_of(const rb_params *params, const rb_param *p) {
     if (p->kind == RB_PARAM_COUNTER) return params->counter + p->offset;
     return (p->kind == RB_PARAM_TRAINED ? params->weight : params->statistics) + p->offset;
@@ -20,21 +18,29 @@ static rb_tensor_source source_of(const rb_param *p, const char *name, const voi
     return source;
 }
 
-typedef char momentum_name[sizeof((rb_param *)0)->name + sizeof MOMENTUM];
+typedef char block_name[sizeof((rb_param *)0)->name + RB_CHECKPOINT_PREFIX];
 
-/* The list of tensors, with the momenta after the weights when asked. `names` holds the names of the momenta.
- */
+/* The block's part of a tensor, and its name; NULL when it has none. */
+static float *place_in(const rb_checkpoint_block *block, const rb_param *p, block_name name) {
+    float *base = p->kind == RB_PARAM_TRAINED   ? block->trained
+                  : p->kind == RB_PARAM_RUNNING ? block->running
+                                                : NULL;
+    if (base) snprintf(name, sizeof(block_name), "%s.%s", block->prefix, p->name);
+    return base ? base + p->offset : NULL;
+}
+
+/* The list of tensors, with those of a checkpoint after the weights. `names` holds the names of these. */
 static int list_tensors(const rb_params *params, const rb_checkpoint *checkpoint, rb_tensor_source *list,
-                        momentum_name *names) {
+                        block_name *names) {
     int count = 0;
     for (int i = 0; i < params->count; i++)
         list[count++] = source_of(&params->list[i], params->list[i].name, data_of(params, &params->list[i]));
-    for (int i = 0; checkpoint && i < params->count; i++) {
-        const rb_param *p = &params->list[i];
-        if (p->kind != RB_PARAM_TRAINED) continue;
-        snprintf(names[i], sizeof names[i], "%s%s", MOMENTUM, p->name);
-        list[count++] = source_of(p, names[i], checkpoint->momentum + p->offset);
-    }
+    for (int b = 0; checkpoint && b < checkpoint->blocks; b++)
+        for (int i = 0; i < params->count; i++) {
+            const rb_param *p = &params->list[i];
+            const float *data = place_in(&checkpoint->block[b], p, *names);
+            if (data) list[count++] = source_of(p, *names++, data);
+        }
     return count;
 }
 
@@ -62,8 +68,9 @@ fail:
 revbifpn_status rb_weights_save(const char *path, const rb_params *params, const rb_weights_info *info,
                                 const rb_checkpoint *checkpoint, rb_error *err) {
     revbifpn_status status = REVBIFPN_OK;
-    rb_tensor_source *list = rb_alloc(2 * (size_t)params->count * sizeof *list);
-    momentum_name *names = rb_alloc((size_t)params->count * sizeof *names);
+    size_t blocks = checkpoint ? (size_t)checkpoint->blocks : 0;
+    rb_tensor_source *list = rb_alloc((1 + blocks) * (size_t)params->count * sizeof *list);
+    block_name *names = rb_alloc((blocks * (size_t)params->count + 1) * sizeof *names);
     if (list && names)
         status = write_file(path, list, list_tensors(params, checkpoint, list, names), info, checkpoint, err);
     else
@@ -114,16 +121,42 @@ static revbifpn_status read_tensor(const rb_tensor_file *file, const rb_param *p
     return rb_tensor_file_read(file, name, like.dtype, like.ndim, like.shape, data, err);
 }
 
+/* Is PREFIX.NAME a tensor of these blocks? Who wants the weights of a checkpoint alone passes over any block.
+ */
+static bool in_blocks(const rb_tensor_file *file, const rb_params *params, const rb_checkpoint *checkpoint,
+                      const char *name) {
+    const char *dot = strchr(name, '.');
+    if (!dot || rb_params_find(params, dot + 1) < 0) return false;
+    if (!checkpoint) return rb_tensor_file_metadata(file, "training") != NULL;
+    for (int b = 0; b < checkpoint->blocks; b++) {
+        size_t length = strlen(checkpoint->block[b].prefix);
+        if (length == (size_t)(dot - name) && !memcmp(name, checkpoint->block[b].prefix, length)) return true;
+    }
+    return false;
+}
+
 /* The first tensor of the file that the network does not have. */
-static revbifpn_status refuse_extra(const rb_tensor_file *file, const rb_params *params, rb_error *err) {
+static revbifpn_status refuse_extra(const rb_tensor_file *file, const rb_params *params,
+                                    const rb_checkpoint *checkpoint, rb_error *err) {
     for (int i = 0; i < rb_tensor_file_count(file); i++) {
         const char *name = rb_tensor_file_at(file, i)->name;
-        bool momentum = !strncmp(name, MOMENTUM, sizeof MOMENTUM - 1);
-        if (!momentum && rb_params_find(params, name) < 0)
+        if (rb_params_find(params, name) < 0 && !in_blocks(file, params, checkpoint, name))
             return rb_fail(err, REVBIFPN_BAD_FILE, "%s: tensor %s does not belong to this network",
                            rb_tensor_file_path(file), name);
     }
     return REVBIFPN_OK;
+}
+
+static revbifpn_status read_blocks(const rb_tensor_file *file, const rb_param *p,
+                                   const rb_checkpoint *checkpoint, rb_error *err) {
+    revbifpn_status status = REVBIFPN_OK;
+    for (int b = 0; checkpoint && b < checkpoint->blocks; b++) {
+        block_name name;
+        float *data = place_in(&checkpoint->block[b], p, name);
+        if (data) TRY(read_tensor(file, p, name, data, err));
+    }
+fail:
+    return status;
 }
 
 revbifpn_status rb_weights_read(const rb_tensor_file *file, rb_params *params, rb_checkpoint *checkpoint,
@@ -133,12 +166,9 @@ revbifpn_status rb_weights_read(const rb_tensor_file *file, rb_params *params, r
     for (int i = 0; i < params->count; i++) {
         const rb_param *p = &params->list[i];
         TRY(read_tensor(file, p, p->name, (void *)(uintptr_t)data_of(params, p), err));
-        if (!checkpoint || p->kind != RB_PARAM_TRAINED) continue;
-        momentum_name name;
-        snprintf(name, sizeof name, "%s%s", MOMENTUM, p->name);
-        TRY(read_tensor(file, p, name, checkpoint->momentum + p->offset, err));
+        TRY(read_blocks(file, p, checkpoint, err));
     }
-    TRY(refuse_extra(file, params, err));
+    TRY(refuse_extra(file, params, checkpoint, err));
     if (!checkpoint) return REVBIFPN_OK;
     const char *training = rb_tensor_file_metadata(file, "training");
     if (!training) return missing(file, "training", err);

@@ -32,10 +32,16 @@ void rb_weights_info_close(rb_weights_info *info);
 revbifpn_status rb_weights_info_set_classes(rb_weights_info *info, char *const *names, int count,
                                             rb_error *err) RB_CHECKED;
 
-/* What a checkpoint adds: momenta in the layout of params->weight, and a JSON text. NULL: a plain weights
- * file. */
+/* What a checkpoint adds to the weights: for each block tensors PREFIX.NAME in the layout of params->weight,
+ * and of params->statistics where `running` is set; and a text. NULL: a plain weights file. */
+typedef struct rb_checkpoint_block {
+    const char *prefix;
+    float *trained, *running;
+} rb_checkpoint_block;
+enum { RB_CHECKPOINT_BLOCKS = 3, RB_CHECKPOINT_PREFIX = 16 };
 typedef struct rb_checkpoint {
-    float *momentum;
+    rb_checkpoint_block block[RB_CHECKPOINT_BLOCKS];
+    int blocks;
     char *training; /* reading: owned by the caller, rb_free */
 } rb_checkpoint;
 

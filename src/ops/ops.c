@@ -41,7 +41,8 @@ void rb_ops_init_ref(rb_ops *ops) {
         .state_add = rb_state_add_ref,
         .upsample_backward_scratch = no_scratch_upsample,
         .upsample_backward = rb_upsample_backward_ref,
-        .sgd = rb_sgd_ref,
+        .update = rb_update_ref,
+        .sum_squares = rb_sum_squares_ref,
     };
 }
 
@@ -169,10 +170,6 @@ void rb_upsample_backward(rb_exec *x, rb_shape low, int factor, const float *d, 
     RB_RUN(x, RB_PROFILE_UPSAMPLE_BACKWARD, 0, (1 + 1.0 * factor * factor) * map_bytes(low),
            x->ops->upsample_backward(low, factor, d, ld, d_low, scratch, x->pool));
     rb_arena_release(&x->scratch, mark);
-}
-
-void rb_sgd_step(rb_exec *x, const rb_sgd *s) {
-    RB_RUN(x, RB_PROFILE_SGD, 0, 20.0 * (double)s->count, x->ops->sgd(s, x->pool));
 }
 
 enum { FINITE_BLOCKS = 64 };

@@ -276,19 +276,51 @@ void rb_linear_backward(rb_exec *x, const rb_linear *l, const float *d_dst, floa
 /* data[i] *= factor[i] */
 void rb_scale_by(rb_exec *x, size_t count, const float *factor, float *data);
 
-/* Mean cross entropy with label smoothing (spec 9): *loss, and d_logits = (softmax − target)/n. */
+/* A loss of logits (spec 9; loss/loss.c has the formulas): *loss, and its gradient unless d_logits is NULL.
+ */
+typedef struct rb_loss {
+    int n, classes;
+    const float *logits;   /* n,classes */
+    const int32_t *labels; /* n; or NULL with */
+    const float *soft;     /* n,classes: targets as they are, without smoothing; NULL: labels */
+    double smoothing;      /* of labels */
+    bool binary;           /* a sigmoid and a cross entropy for each class; else one softmax */
+    bool sum_classes;      /* binary: sum over classes instead of their mean */
+    double threshold;      /* binary: targets above become 1, others 0; 0: as they are */
+    int batches;           /* that share the step: d_logits is divided by it, too; 0 as 1 */
+} rb_loss;
+void rb_loss_run(rb_exec *x, const rb_loss *l, double *loss, float *d_logits);
+/* Mean cross entropy of labels with smoothing. */
 void rb_softmax_loss(rb_exec *x, int n, int classes, const float *logits, const int32_t *labels,
-                     float smoothing, double *loss, float *d_logits);
+                     double smoothing, double *loss, float *d_logits);
 
-/* SGD with Nesterov momentum over `count` parameters: g' = g + decay·p; b = momentum·b + g';
- * p −= lr·(g' + momentum·b). */
-typedef struct rb_sgd {
+/* A step of an optimizer over `count` parameters (spec 10; the formulas are in optim/formula.h). The slots
+ * are what it keeps: sgd and momentum b; rmsproptf v (which begins with 1) and b; adamw and lamb m and v. The
+ * two kinds of lamb leave p alone and put their direction u into g: the caller knows the tensor's trust ratio
+ * r and adds −lr·r·u. */
+typedef struct rb_update {
+    revbifpn_optimizer rule;
     size_t count;
-    float lr, momentum, decay;
-    float *p, *b;
-    const float *g;
-} rb_sgd;
-void rb_sgd_step(rb_exec *x, const rb_sgd *s);
+    double lr, decay, momentum;   /* adamw, lamb: momentum unused */
+    double beta1, beta2, epsilon; /* sgd, momentum: unused; rmsproptf: beta2 is α */
+    uint64_t step;                /* from 1; adamw, lamb */
+    float *p, *g, *slot[2];
+} rb_update;
+void rb_update_run(rb_exec *x, const rb_update *u);
+/* Slots that a rule keeps: 1 or 2. */
+int rb_update_slots(revbifpn_optimizer rule);
+/* Σ data², in double, in an order that `count` alone fixes. 0 in a dry run. */
+double rb_sum_squares(rb_exec *x, size_t count, const float *data);
+/* data *= factor; every element into ±limit; dst += factor·src; dst = decay·dst + (1 − decay)·src. */
+void rb_scale(rb_exec *x, size_t count, double factor, float *data);
+void rb_clamp(rb_exec *x, size_t count, double limit, float *data);
+void rb_add_scaled(rb_exec *x, size_t count, double factor, const float *src, float *dst);
+void rb_average(rb_exec *x, size_t count, double decay, const float *src, float *dst);
+/* Adaptive clipping (Brock et al. 2021) of `count` units of `length` elements: with m = limit·max(‖p‖, 1e-3),
+ * a gradient of norm ‖g‖ ≥ m is scaled by m/max(‖g‖, 1e-6). */
+#define RB_AGC_LEAST_WEIGHT 1e-3
+#define RB_AGC_LEAST_GRADIENT 1e-6
+void rb_clip_units(rb_exec *x, size_t count, size_t length, double limit, const float *p, float *g);
 /* Index of the first value that is not finite, or `count`. */
 size_t rb_first_not_finite(rb_exec *x, const float *data, size_t count);
 
@@ -330,7 +362,8 @@ typedef struct rb_ops {
     size_t (*upsample_backward_scratch)(rb_shape low, int factor, int threads);
     void (*upsample_backward)(rb_shape low, int factor, const float *d, int ld, float *d_low, void *scratch,
                               rb_pool *pool);
-    void (*sgd)(const rb_sgd *s, rb_pool *pool);
+    void (*update)(const rb_update *u, rb_pool *pool);
+    double (*sum_squares)(size_t count, const float *data, rb_pool *pool);
 } rb_ops;
 
 /* Each level overwrites the entries it has. */

@@ -25,6 +25,7 @@ void rb_state_add_ref(const rb_state_add *a, rb_watch *watch, void *scratch, rb_
 size_t rb_state_add_scratch_ref(const rb_state_add *a, int threads);
 void rb_upsample_backward_ref(rb_shape low, int factor, const float *d, int ld, float *d_low, void *scratch,
                               rb_pool *pool);
-void rb_sgd_ref(const rb_sgd *s, rb_pool *pool);
+void rb_update_ref(const rb_update *u, rb_pool *pool);
+double rb_sum_squares_ref(size_t count, const float *data, rb_pool *pool);
 
 #endif

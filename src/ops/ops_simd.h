@@ -38,7 +38,8 @@
     size_t rb_upsample_backward_scratch_##level(rb_shape low, int factor, int threads);                      \
     void rb_upsample_backward_##level(rb_shape low, int factor, const float *d, int ld, float *d_low,        \
                                       void *scratch, rb_pool *pool);                                         \
-    void rb_sgd_##level(const rb_sgd *s, rb_pool *pool)
+    void rb_update_##level(const rb_update *u, rb_pool *pool);                                               \
+    double rb_sum_squares_##level(size_t count, const float *data, rb_pool *pool)
 
 RB_DECLARE_KERNELS(avx2);
 RB_DECLARE_KERNELS(avx512);
@@ -64,7 +65,8 @@ RB_DECLARE_KERNELS(avx512);
         (ops)->state_add = rb_state_add_##l;                                                                 \
         (ops)->upsample_backward_scratch = rb_upsample_backward_scratch_##l;                                 \
         (ops)->upsample_backward = rb_upsample_backward_##l;                                                 \
-        (ops)->sgd = rb_sgd_##l;                                                                             \
+        (ops)->update = rb_update_##l;                                                                       \
+        (ops)->sum_squares = rb_sum_squares_##l;                                                             \
     } while (0)
 
 #define RB_FILL_BF16(ops, l)                                                                                 \

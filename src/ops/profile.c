@@ -21,9 +21,10 @@ const char *rb_profile_name(rb_profile_op op) {
         "stem",
         "copy",
         "linear bias",
-        "softmax loss",
+        "loss",
         "finite check",
-        "sgd",
+        "gradient clipping",
+        "optimizer update",
     };
     return names[op];
 }

@@ -25,9 +25,10 @@ typedef enum rb_profile_op {
     RB_PROFILE_STEM,
     RB_PROFILE_COPY,
     RB_PROFILE_LINEAR_BIAS,
-    RB_PROFILE_SOFTMAX_LOSS,
+    RB_PROFILE_LOSS,
     RB_PROFILE_FINITE,
-    RB_PROFILE_SGD,
+    RB_PROFILE_CLIP,
+    RB_PROFILE_UPDATE,
     RB_PROFILE_OPS
 } rb_profile_op;
 

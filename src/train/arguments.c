@@ -38,6 +38,29 @@ revbifpn_status rb_train_check(const revbifpn_train_config *a, rb_error *err) {
         {"momentum", a->momentum, 0, 0.9999999},
         {"weight-decay", a->weight_decay, 0, 1},
         {"smoothing", a->smoothing, 0, 0.9999999},
+        {"opt", a->opt, REVBIFPN_SGD, REVBIFPN_LAMBC},
+        {"opt-eps", a->opt_eps, 0, 1},
+        {"opt-betas", a->beta1, 0, 0.9999999},
+        {"opt-betas", a->beta2, 0, 0.9999999},
+        {"clip-grad", a->clip_grad, 0, 1e9},
+        {"clip-mode", a->clip_mode, REVBIFPN_CLIP_NORM, REVBIFPN_CLIP_AGC},
+        {"accumulate", a->accumulate, 1, 65536},
+        {"model-ema-decay", a->model_ema_decay, 0, 1},
+        {"sched", a->sched, REVBIFPN_RISE_FALL, REVBIFPN_CONSTANT},
+        {"cooldown-epochs", a->cooldown_epochs, 0, 1e6},
+        {"warmup-lr", a->warmup_lr, 0, 1e6},
+        {"min-lr", a->min_lr, 0, 1e6},
+        {"decay-epochs", a->decay_epochs, 1e-6, 1e6},
+        {"decay-rate", a->decay_rate, 0, 100},
+        {"lr-noise", a->lr_noise_from, 0, 1},
+        {"lr-noise", a->lr_noise_to, 0, 1},
+        {"lr-noise-pct", a->lr_noise_pct, 1e-3, 1},
+        {"lr-noise-std", a->lr_noise_std, 0, 10},
+        {"lr-cycle-mul", a->lr_cycle_mul, 0.01, 100},
+        {"lr-cycle-decay", a->lr_cycle_decay, 0, 1},
+        {"lr-cycle-limit", a->lr_cycle_limit, 1, 1000},
+        {"lr-k-decay", a->lr_k_decay, 1e-3, 100},
+        {"bce-target-thresh", a->bce_target_thresh, 0, 1},
         {"val-fraction", a->val_fraction, 0, 0.9},
         {"crop-pct", a->crop_pct, 0.01, 1},
         {"workers", a->workers, 0, 256},
@@ -50,4 +73,33 @@ revbifpn_status rb_train_check(const revbifpn_train_config *a, rb_error *err) {
                            ranges[i].value, ranges[i].low, ranges[i].high);
     if (!a->max_pixels) return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "max-pixels 0: at least 1");
     return REVBIFPN_OK;
+}
+
+rb_loss rb_train_loss(const revbifpn_train_config *a) {
+    return (rb_loss){.smoothing = a->smoothing,
+                     .binary = a->bce_loss,
+                     .sum_classes = a->bce_sum,
+                     .threshold = a->bce_target_thresh};
+}
+
+rb_optimizer_options rb_train_optimizer(const revbifpn_train_config *a) {
+    return (rb_optimizer_options){.rule = a->opt,
+                                  .momentum = a->momentum,
+                                  .decay = a->weight_decay,
+                                  .beta1 = a->beta1,
+                                  .beta2 = a->beta2,
+                                  .epsilon = a->opt_eps,
+                                  .clip = a->clip_grad,
+                                  .clip_mode = a->clip_mode,
+                                  .average = a->model_ema,
+                                  .average_warmup = a->model_ema_warmup,
+                                  .average_decay = a->model_ema_decay};
+}
+
+rb_checkpoint rb_train_checkpoint(const rb_optimizer *o) {
+    rb_checkpoint c = {.blocks = o->slots};
+    for (int i = 0; i < o->slots; i++)
+        c.block[i] = (rb_checkpoint_block){rb_optimizer_slot_name(o->options.rule, i), o->slot[i], NULL};
+    if (o->average) c.block[c.blocks++] = (rb_checkpoint_block){"ema", o->average, o->average_statistics};
+    return c;
 }

@@ -9,6 +9,8 @@
 #include "io/args.h"
 
 static const char HEADER[] = "epoch,lr,train_loss,val_loss,top1,top5,grid\n";
+static const char HEADER_AVERAGE[] =
+    "epoch,lr,train_loss,val_loss,top1,top5,grid,weights_val_loss,weights_top1,weights_top5\n";
 enum { TEXT_LIMIT = 64 << 20 };
 
 const char *rb_run_file(const rb_run_folder *run, const char *name, char path[4096]) {
@@ -39,6 +41,7 @@ revbifpn_status rb_run_create(rb_run_folder *run, const char *path, const revbif
     revbifpn_status status;
     char file[4096];
     TRY(set_path(run, path, err));
+    run->average = args->model_ema;
     rb_run_file(run, "args.json", file);
     if (!access(file, F_OK))
         return rb_fail(err, REVBIFPN_BAD_ARGUMENT,
@@ -62,6 +65,7 @@ revbifpn_status rb_run_reopen(rb_run_folder *run, const char *path, revbifpn_tra
         return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "%s holds no run (no args.json)", path);
     TRY(rb_file_read(file, TEXT_LIMIT, &json, &size, err));
     TRY(rb_args_from_json(file, (const char *)json, size, args, strings, err));
+    run->average = args->model_ema;
     status = rb_folder_make(rb_run_file(run, "weights", file), err);
 fail:
     rb_free(json);
@@ -97,10 +101,10 @@ revbifpn_status rb_run_rewind_results(rb_run_folder *run, int epochs, rb_error *
     unsigned char *old = NULL;
     size_t size = 0;
     rb_error ignored;
-    const char *text = HEADER;
+    const char *header = run->average ? HEADER_AVERAGE : HEADER, *text = header;
     rb_run_file(run, "results.csv", file);
     if (epochs > 0 && rb_file_read(file, TEXT_LIMIT, &old, &size, &ignored) == REVBIFPN_OK &&
-        !strncmp((const char *)old, HEADER, sizeof HEADER - 1))
+        !strncmp((const char *)old, header, strlen(header)))
         text = (const char *)old;
     size_t keep = length_of_rows(text, epochs);
     char *kept = rb_alloc(keep + 1);
@@ -110,9 +114,13 @@ revbifpn_status rb_run_rewind_results(rb_run_folder *run, int epochs, rb_error *
 }
 
 revbifpn_status rb_run_add_result(rb_run_folder *run, const rb_epoch_result *row, rb_error *err) {
-    char line[200];
-    snprintf(line, sizeof line, "%d,%.9g,%.9g,%.9g,%.9g,%.9g,%d\n", row->epoch, row->lr, row->train_loss,
-             row->val_loss, row->top1, row->top5, row->grid);
+    char line[300];
+    int end = snprintf(line, sizeof line, "%d,%.9g,%.9g,%.9g,%.9g,%.9g,%d", row->epoch, row->lr,
+                       row->train_loss, row->val_loss, row->top1, row->top5, row->grid);
+    if (run->average)
+        end += snprintf(line + end, sizeof line - (size_t)end, ",%.9g,%.9g,%.9g", row->weights_loss,
+                        row->weights_top1, row->weights_top5);
+    strcpy(line + end, "\n");
     char *text = rb_alloc(strlen(run->results) + strlen(line) + 1);
     if (text) strcat(strcpy(text, run->results), line);
     return set_results(run, text, err);

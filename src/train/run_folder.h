@@ -11,11 +11,13 @@ enum { RB_RUN_PATH = 3600 };
 typedef struct rb_run_folder {
     char path[RB_RUN_PATH];
     char *results; /* text of results.csv so far; owned */
+    bool average;  /* its rows tell of the weights themselves, too */
 } rb_run_folder;
 
 typedef struct rb_epoch_result {
-    int epoch, grid; /* 1-based */
-    double lr, train_loss, val_loss, top1, top5;
+    int epoch, grid;                                 /* 1-based */
+    double lr, train_loss, val_loss, top1, top5;     /* of what is judged: with an average, that */
+    double weights_loss, weights_top1, weights_top5; /* then of the weights themselves; else not written */
 } rb_epoch_result;
 
 /* Where a run stands. Exact: doubles are written in hexadecimal. */

@@ -34,7 +34,8 @@ static revbifpn_status find_arguments(rb_trainer *t, const revbifpn_train_config
         TRY(override(&args, given, err));
     }
     TRY(rb_train_copy_args(t, &args, err));
-    status = rb_train_check(&t->args, err);
+    TRY(rb_train_check(&t->args, err));
+    if (t->args.opt_eps == 0) t->args.opt_eps = rb_optimizer_epsilon(t->args.opt);
 fail:
     rb_free(strings);
     return status;
@@ -50,7 +51,10 @@ static revbifpn_status open_data(rb_trainer *t, rb_error *err) {
     if (c->classes != t->data.classes)
         return rb_fail(err, REVBIFPN_BAD_DATA, "%s has %d classes, the network %d", t->args.data,
                        t->data.classes, c->classes);
-    t->steps = t->data.train.count / t->args.batch;
+    t->batches = t->data.train.count / t->args.batch;
+    t->steps = t->batches / t->args.accumulate + (t->batches % t->args.accumulate > 0);
+    t->schedule = rb_schedule_of(&t->args, t->steps);
+    t->epochs = rb_schedule_epochs(&t->args);
     if (!t->steps)
         return rb_fail(err, REVBIFPN_BAD_DATA, "%s: %d training pictures do not fill one batch of %d",
                        t->args.data, t->data.train.count, t->args.batch);
@@ -144,11 +148,10 @@ static revbifpn_status allocate(rb_trainer *t, rb_error *err) {
     t->step = (rb_step){.model = &t->model,
                         .stored = stored,
                         .bn_update_double = t->args.bn_update_double,
-                        .smoothing = t->args.smoothing,
-                        .weight_decay = t->args.weight_decay,
-                        .momentum_factor = t->args.momentum,
+                        .loss = rb_train_loss(&t->args),
                         .seed = t->args.seed};
-    TRY(rb_step_open(&t->step, t->ops, t->pool, &bytes, err));
+    rb_optimizer_options options = rb_train_optimizer(&t->args);
+    TRY(rb_step_open(&t->step, t->ops, t->pool, &bytes, &options, err));
     t->info = (rb_weights_info){.config = t->args.model, .preprocess = rb_preprocess_default()};
     t->info.preprocess.crop_pct = t->args.crop_pct;
     if (t->val_options.eval.filter == RB_FILTER_BILINEAR)
@@ -177,16 +180,17 @@ static revbifpn_status read_place(rb_trainer *t, const char *training, const cha
     if (read && p->pictures != t->data.train.count)
         return rb_fail(err, REVBIFPN_BAD_DATA, "%s has %d training pictures, but this run was started on %d",
                        t->args.data, t->data.train.count, p->pictures);
+    t->step.optimizer.steps = (uint64_t)p->epoch * (uint64_t)t->steps + (uint64_t)p->step;
     if (read && p->step < t->steps) return REVBIFPN_OK;
     return rb_fail(err, REVBIFPN_BAD_FILE, "%s: metadata: \"training\" says no place in this run", path);
 }
 
-/* Weights, momenta, grid and place of the checkpoint. */
+/* Weights, what the optimizer keeps, grid and place of the checkpoint. */
 static revbifpn_status read_checkpoint(rb_trainer *t, const char *path, rb_error *err) {
     revbifpn_status status;
     rb_tensor_file *file = NULL;
     rb_weights_info saved = {0};
-    rb_checkpoint checkpoint = {.momentum = t->step.momentum};
+    rb_checkpoint checkpoint = rb_train_checkpoint(&t->step.optimizer);
     TRY(rb_tensor_file_open(&file, path, err));
     TRY(rb_weights_read_info(file, &saved, err));
     TRY(check_classes(t, &saved, path, err));
@@ -208,15 +212,16 @@ static revbifpn_status start(rb_trainer *t, bool resume, const char *out, rb_err
     if (!resume) TRY(rb_run_create(&t->run, out, &t->args, err));
     rb_run_file(&t->run, "checkpoint.safetensors", path);
     rb_params_init(&t->model.params, t->args.seed, t->pool);
+    rb_optimizer_start(&t->step.optimizer);
     if (resume && !access(path, F_OK)) TRY(read_checkpoint(t, path, err));
     if (resume) {
         TRY(rb_run_save_args(&t->run, &t->args, err));
         TRY(rb_run_rewind_results(&t->run, t->progress.epoch, err));
     }
-    t->finished = t->progress.epoch >= t->args.epochs;
+    t->finished = t->progress.epoch >= t->epochs;
     t->train_options.epoch = (uint64_t)t->progress.epoch;
-    t->train_options.first_batch = t->progress.step;
-    t->train_options.end_epoch = (uint64_t)t->args.epochs;
+    t->train_options.first_batch = t->progress.step * t->args.accumulate;
+    t->train_options.end_epoch = (uint64_t)t->epochs;
     if (t->finished) return REVBIFPN_OK;
     return rb_loader_open(&t->loader, &t->train_options, err);
 fail:
@@ -233,7 +238,7 @@ revbifpn_status rb_trainer_open(rb_trainer *t, const revbifpn_train_config *conf
     TRY(check_network(t, err));
     TRY(open_data(t, err));
     TRY(build_network(t, err));
-    TRY(check(user, &t->model, batch_shape(t), t->args.activations == REVBIFPN_STORED, err));
+    TRY(check(user, &t->model, batch_shape(t), &t->args, err));
     TRY(allocate(t, err));
     return start(t, resume, config->out, err);
 fail:

@@ -2,6 +2,7 @@
 #ifndef RB_TRAIN_SETUP_H
 #define RB_TRAIN_SETUP_H
 
+#include "io/weights.h"
 #include "train/trainer.h"
 
 /* BAD_ARGUMENT naming the first argument out of range. */
@@ -9,5 +10,11 @@ revbifpn_status rb_train_check(const revbifpn_train_config *args, rb_error *err)
 /* Takes over `config`, copying its strings. */
 revbifpn_status rb_train_copy_args(rb_trainer *t, const revbifpn_train_config *config,
                                    rb_error *err) RB_CHECKED;
+
+/* What the arguments say of the loss and of the optimizer. */
+rb_loss rb_train_loss(const revbifpn_train_config *args);
+rb_optimizer_options rb_train_optimizer(const revbifpn_train_config *args);
+/* What a checkpoint keeps of an optimizer: its slots, and the average as "ema". */
+rb_checkpoint rb_train_checkpoint(const rb_optimizer *optimizer);
 
 #endif

@@ -5,17 +5,18 @@
 #include <string.h>
 
 revbifpn_status rb_step_open(rb_step *s, const struct rb_ops *ops, rb_pool *pool, const rb_step_bytes *bytes,
-                             rb_error *err) {
+                             const rb_optimizer_options *options, rb_error *err) {
+    revbifpn_status status;
     s->k = RB_GRID_START;
-    s->momentum = rb_alloc(s->model->params.trained * sizeof(float));
-    if (!s->momentum) return rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "out of memory for the optimizer");
-    return rb_exec_open(&s->exec, ops, pool, bytes, err);
+    TRY(rb_optimizer_open(&s->optimizer, &s->model->params, options, err));
+    status = rb_exec_open(&s->exec, ops, pool, bytes, err);
+fail:
+    return status;
 }
 
 void rb_step_close(rb_step *s) {
     rb_exec_close(&s->exec);
-    rb_free(s->momentum);
-    s->momentum = NULL;
+    rb_optimizer_close(&s->optimizer);
 }
 
 static revbifpn_status check_gradients(rb_step *s, rb_error *err) {
@@ -31,57 +32,76 @@ static revbifpn_status check_gradients(rb_step *s, rb_error *err) {
     return rb_fail(err, REVBIFPN_NOT_FINITE, "a gradient is not finite");
 }
 
-static void update_weights(rb_step *s, double lr) {
-    rb_params *p = &s->model->params;
-    rb_sgd sgd = {.count = p->decayed,
-                  .lr = (float)lr,
-                  .momentum = (float)s->momentum_factor,
-                  .decay = (float)s->weight_decay,
-                  .p = p->weight,
-                  .b = s->momentum,
-                  .g = p->gradient};
-    rb_sgd_step(&s->exec, &sgd);
-    sgd.count = p->trained - p->decayed;
-    sgd.decay = 0;
-    sgd.p += p->decayed;
-    sgd.b += p->decayed;
-    sgd.g += p->decayed;
-    rb_sgd_step(&s->exec, &sgd);
-}
-
-/* Between steps k falls by one when the largest state passed half of the watched range. */
+/* Between batches k falls by one when the largest state passed half of the watched range. */
 static void lower_grid(rb_step *s, const rb_pass *pass, rb_step_report *report) {
     int before = s->k;
     s->k = pass->k;
     if (pass->largest > RB_STATE_LIMIT / 2 && s->k > RB_GRID_FLOOR) s->k--;
-    report->lowered = before - s->k;
-    if (report->lowered)
+    report->lowered += before - s->k;
+    if (before != s->k)
         snprintf(report->note, sizeof report->note, "the state reached %g: grid 2^-%d, before 2^-%d",
                  ldexp(pass->largest, -pass->k), s->k, before);
 }
 
-revbifpn_status rb_step_run(rb_step *s, const rb_images *images, const int32_t *labels, double lr,
-                            uint64_t index, rb_step_report *report, rb_error *err) {
+static revbifpn_status take_loss(rb_step *s, int samples, rb_targets targets, int batches, double *loss,
+                                 rb_error *err) {
+    rb_model *m = s->model;
+    rb_loss l = s->loss;
+    l.n = samples;
+    l.classes = m->config.classes;
+    l.logits = m->logits;
+    l.labels = targets.labels;
+    l.soft = targets.soft;
+    l.batches = batches;
+    rb_exec_enter(&s->exec, (rb_operation){.part = RB_PART_LOSS});
+    rb_loss_run(&s->exec, &l, loss, m->d_logits);
+    if (isfinite(*loss)) return REVBIFPN_OK;
+    return rb_fail(err, REVBIFPN_NOT_FINITE, "head.fc: the loss is not finite (%g)", *loss);
+}
+
+/* Forward, loss and backward; `pass` says what the batch found out about the grid. */
+static revbifpn_status add_gradients(rb_step *s, rb_pass *pass, const rb_images *images, rb_targets targets,
+                                     int batch, int batches, double *loss) {
     revbifpn_status status;
     rb_model *m = s->model;
+    rb_exec_enter(&s->exec, (rb_operation){.part = RB_PART_OPTIMIZER});
+    if (!batch) rb_zero(&s->exec, m->params.gradient, m->params.trained * sizeof(float));
+    TRY(rb_model_forward_on_a_grid(m, pass, images));
+    TRY(take_loss(s, images->shape.n, targets, batches, loss, pass->err));
+    TRY(rb_model_backward(m, pass));
+    rb_exec_enter(&s->exec, (rb_operation){.part = RB_PART_OPTIMIZER});
+    return check_gradients(s, pass->err);
+fail:
+    return status;
+}
+
+revbifpn_status rb_step_add(rb_step *s, const rb_images *images, rb_targets targets, uint64_t index,
+                            int batch, int batches, rb_step_report *report, rb_error *err) {
+    revbifpn_status status;
+    double loss = 0;
     rb_pass pass = {.exec = &s->exec, .err = err, .training = true, .stored = s->stored, .k = s->k};
     pass.seed = s->seed;
     pass.step = index;
-    *report = (rb_step_report){0};
-    rb_exec_enter(&s->exec, (rb_operation){.part = RB_PART_OPTIMIZER});
-    rb_zero(&s->exec, m->params.gradient, m->params.trained * sizeof(float));
-    TRY(rb_model_forward_on_a_grid(m, &pass, images));
-    rb_exec_enter(&s->exec, (rb_operation){.part = RB_PART_LOSS});
-    rb_softmax_loss(&s->exec, images->shape.n, m->config.classes, m->logits, labels, (float)s->smoothing,
-                    &report->loss, m->d_logits);
-    if (!isfinite(report->loss))
-        return rb_fail(err, REVBIFPN_NOT_FINITE, "head.fc: the loss is not finite (%g)", report->loss);
-    TRY(rb_model_backward(m, &pass));
-    rb_exec_enter(&s->exec, (rb_operation){.part = RB_PART_OPTIMIZER});
-    TRY(check_gradients(s, err));
-    rb_model_move_statistics(m, &s->exec, s->bn_update_double);
-    update_weights(s, lr);
+    if (!batch) *report = (rb_step_report){0};
+    TRY(add_gradients(s, &pass, images, targets, batch, batches, &loss));
+    report->loss += loss / batches;
+    rb_model_move_statistics(s->model, &s->exec, s->bn_update_double);
     lower_grid(s, &pass, report);
+    return REVBIFPN_OK;
+fail:
+    return status;
+}
+
+void rb_step_update(rb_step *s, double lr) {
+    rb_exec_enter(&s->exec, (rb_operation){.part = RB_PART_OPTIMIZER});
+    rb_optimizer_step(&s->optimizer, &s->exec, lr);
+}
+
+revbifpn_status rb_step_run(rb_step *s, const rb_images *images, rb_targets targets, double lr,
+                            uint64_t index, rb_step_report *report, rb_error *err) {
+    revbifpn_status status;
+    TRY(rb_step_add(s, images, targets, index, 0, 1, report, err));
+    rb_step_update(s, lr);
     return REVBIFPN_OK;
 fail:
     return status;

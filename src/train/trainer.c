@@ -5,7 +5,7 @@
 #include <time.h>
 
 #include "eval/evaluate.h"
-#include "train/schedule.h"
+#include "train/setup.h"
 
 static double milliseconds(void) {
     struct timespec t;
@@ -13,10 +13,14 @@ static double milliseconds(void) {
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
+/* Steps done before this one. */
+static int64_t steps_done(const rb_trainer *t) {
+    return (int64_t)t->progress.epoch * t->steps + t->progress.step;
+}
+
 static double rate_of(const rb_trainer *t) {
-    int64_t steps = (int64_t)t->steps * t->args.epochs, warmup = (int64_t)t->steps * t->args.warmup_epochs;
-    return rb_schedule_cosine(t->args.lr, (int64_t)t->progress.epoch * t->steps + t->progress.step, warmup,
-                              steps);
+    bool by_steps = t->args.sched_on_updates || t->args.sched == REVBIFPN_RISE_FALL;
+    return rb_schedule_rate(&t->schedule, by_steps ? (double)steps_done(t) : t->progress.epoch);
 }
 
 /* Adds a line to what this step has to say; when there is no room, the last line counts the rest. */
@@ -44,24 +48,38 @@ static void collect_notes(rb_trainer *t, const rb_step_report *step) {
     }
 }
 
-static revbifpn_status train_on_next(rb_trainer *t, revbifpn_report *r, rb_error *err) {
+/* Adds the gradients of the next batch, `batch` of `batches` of this step; *waited_ms += waiting for it. */
+static revbifpn_status add_next(rb_trainer *t, int batch, int batches, rb_step_report *step,
+                                double *waited_ms, rb_error *err) {
     revbifpn_status status;
-    rb_batch batch;
-    rb_step_report step;
+    rb_batch next;
     double start = milliseconds();
-    TRY(rb_loader_next(t->loader, &batch, err));
-    double ready = milliseconds();
-    rb_images images = {.shape = {batch.count, batch.height, batch.width, 3}, .bytes = batch.images};
+    TRY(rb_loader_next(t->loader, &next, err));
+    *waited_ms += milliseconds() - start;
+    rb_images images = {.shape = {next.count, next.height, next.width, 3}, .bytes = next.images};
     images.mean = t->info.preprocess.mean;
     images.std = t->info.preprocess.std;
+    rb_targets targets = {.labels = next.labels};
+    uint64_t index = (uint64_t)t->progress.epoch * (uint64_t)t->batches +
+                     (uint64_t)t->progress.step * (uint64_t)t->args.accumulate + (uint64_t)batch;
+    return rb_step_add(&t->step, &images, targets, index, batch, batches, step, err);
+fail:
+    return status;
+}
+
+static revbifpn_status train_on_next(rb_trainer *t, revbifpn_report *r, rb_error *err) {
+    revbifpn_status status;
+    rb_step_report step = {0};
+    double start = milliseconds();
+    int left = t->batches - t->progress.step * t->args.accumulate;
+    int batches = left < t->args.accumulate ? left : t->args.accumulate;
     r->lr = rate_of(t);
-    uint64_t index = (uint64_t)t->progress.epoch * (uint64_t)t->steps + (uint64_t)t->progress.step;
-    TRY(rb_step_run(&t->step, &images, batch.labels, r->lr, index, &step, err));
+    for (int batch = 0; batch < batches; batch++) TRY(add_next(t, batch, batches, &step, &r->wait_ms, err));
+    rb_step_update(&t->step, r->lr);
     t->info.grid = t->step.k;
     t->progress.step++;
     t->progress.loss_sum += step.loss;
-    r->wait_ms = ready - start;
-    r->step_ms = milliseconds() - ready;
+    r->step_ms = milliseconds() - start - r->wait_ms;
     r->loss = step.loss;
     collect_notes(t, &step);
     return REVBIFPN_OK;
@@ -73,12 +91,13 @@ revbifpn_status rb_trainer_checkpoint(rb_trainer *t, rb_error *err) {
     char path[4096], training[160];
     t->info.grid = t->step.k;
     rb_progress_to_text(&t->progress, training);
-    rb_checkpoint checkpoint = {.momentum = t->step.momentum, .training = training};
+    rb_checkpoint checkpoint = rb_train_checkpoint(&t->step.optimizer);
+    checkpoint.training = training;
     return rb_weights_save(rb_run_file(&t->run, "checkpoint.safetensors", path), &t->model.params, &t->info,
                            &checkpoint, err);
 }
 
-static revbifpn_status validate(rb_trainer *t, revbifpn_report *r, rb_error *err) {
+static revbifpn_status validate(rb_trainer *t, revbifpn_metrics *out, rb_error *err) {
     rb_evaluation e = {.model = &t->model,
                        .exec = &t->step.exec,
                        .k = t->step.k,
@@ -88,34 +107,62 @@ static revbifpn_status validate(rb_trainer *t, revbifpn_report *r, rb_error *err
                        .note = t->validated ? NULL : add_note, /* once is enough */
                        .user = t};
     t->validated = true;
-    return rb_evaluate(&e, &r->val, err);
+    return rb_evaluate(&e, out, err);
+}
+
+/* Weights as they are now, in weights/NAME. */
+static revbifpn_status save_weights(rb_trainer *t, const char *name, rb_error *err) {
+    char file[64], path[4096];
+    snprintf(file, sizeof file, "weights/%s.safetensors", name);
+    return rb_weights_save(rb_run_file(&t->run, file, path), &t->model.params, &t->info, NULL, err);
+}
+
+/* Judges what is in the weights now, and keeps it when it is the best so far. */
+static revbifpn_status judge(rb_trainer *t, revbifpn_report *r, rb_error *err) {
+    revbifpn_status status;
+    TRY(validate(t, &r->val, err));
+    r->improved = r->val.top1 > t->progress.best_top1;
+    if (!r->improved) return REVBIFPN_OK;
+    t->progress.best_top1 = r->val.top1;
+    status = save_weights(t, "best", err);
+fail:
+    return status;
+}
+
+/* The same for the average, which takes the place of the weights meanwhile. */
+static revbifpn_status judge_average(rb_trainer *t, revbifpn_report *r, rb_error *err) {
+    revbifpn_status status;
+    TRY(validate(t, &r->val_weights, err));
+    rb_optimizer_swap_average(&t->step.optimizer);
+    status = judge(t, r, err);
+    if (status == REVBIFPN_OK) status = save_weights(t, "last_ema", err);
+    rb_optimizer_swap_average(&t->step.optimizer);
+fail:
+    return status;
 }
 
 /* Validation, then the files in an order that a kill between any two does not hurt: the checkpoint last. */
 static revbifpn_status end_epoch(rb_trainer *t, revbifpn_report *r, rb_error *err) {
     revbifpn_status status;
-    char path[4096];
-    TRY(validate(t, r, err));
+    TRY((t->args.model_ema ? judge_average : judge)(t, r, err));
     r->epoch_done = 1;
-    r->improved = r->val.top1 > t->progress.best_top1;
-    if (r->improved) t->progress.best_top1 = r->val.top1;
+    if (!t->args.model_ema) r->val_weights = r->val;
     rb_epoch_result row = {.epoch = t->progress.epoch + 1,
                            .grid = t->step.k,
                            .lr = r->lr,
                            .train_loss = r->mean_loss,
                            .val_loss = r->val.loss,
                            .top1 = r->val.top1,
-                           .top5 = r->val.top5};
-    if (r->improved)
-        TRY(rb_weights_save(rb_run_file(&t->run, "weights/best.safetensors", path), &t->model.params,
-                            &t->info, NULL, err));
-    TRY(rb_weights_save(rb_run_file(&t->run, "weights/last.safetensors", path), &t->model.params, &t->info,
-                        NULL, err));
+                           .top5 = r->val.top5,
+                           .weights_loss = r->val_weights.loss,
+                           .weights_top1 = r->val_weights.top1,
+                           .weights_top5 = r->val_weights.top5};
+    TRY(save_weights(t, "last", err));
     TRY(rb_run_add_result(&t->run, &row, err));
     t->progress.epoch++;
     t->progress.step = 0;
     t->progress.loss_sum = 0;
-    t->finished = t->progress.epoch >= t->args.epochs;
+    t->finished = t->progress.epoch >= t->epochs;
     return rb_trainer_checkpoint(t, err);
 fail:
     return status;
@@ -123,8 +170,8 @@ fail:
 
 revbifpn_status rb_trainer_step(rb_trainer *t, revbifpn_report *r, rb_error *err) {
     revbifpn_status status;
-    if (t->finished) return rb_fail(err, REVBIFPN_STOPPED, "the run has all its %d epochs", t->args.epochs);
-    *r = (revbifpn_report){.epoch = t->progress.epoch + 1, .epochs = t->args.epochs, .steps = t->steps};
+    if (t->finished) return rb_fail(err, REVBIFPN_STOPPED, "the run has all its %d epochs", t->epochs);
+    *r = (revbifpn_report){.epoch = t->progress.epoch + 1, .epochs = t->epochs, .steps = t->steps};
     t->note[0] = 0;
     t->said = 0;
     t->unsaid = 0;

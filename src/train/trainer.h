@@ -4,6 +4,7 @@
 
 #include "data/loader.h"
 #include "train/run_folder.h"
+#include "train/schedule.h"
 #include "train/step.h"
 
 typedef struct rb_trainer {
@@ -19,7 +20,10 @@ typedef struct rb_trainer {
     rb_weights_info info;
     rb_run_folder run;
     rb_progress progress;
-    int steps;   /* in an epoch */
+    int batches; /* in an epoch */
+    int steps;   /* in an epoch, of args.accumulate batches, the last maybe of fewer */
+    int epochs;  /* of the run, cycles and cooldown included */
+    rb_schedule schedule;
     size_t told; /* unreadable files already reported */
     bool finished;
     bool validated;  /* in this process: its files have been reported */
@@ -29,8 +33,8 @@ typedef struct rb_trainer {
 } rb_trainer;
 
 /* What the plan of a run needs to know before anything is allocated. */
-typedef revbifpn_status rb_plan_check(void *user, rb_model *network, rb_shape image, bool stored,
-                                      rb_error *err);
+typedef revbifpn_status rb_plan_check(void *user, rb_model *network, rb_shape image,
+                                      const revbifpn_train_config *args, rb_error *err);
 
 /* Reads the folder and args (on resume those of the run), builds the network, asks `check` (which may
  * refuse), then allocates, starts or resumes. The trainer is zeroed first and must be closed also after a

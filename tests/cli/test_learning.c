@@ -269,7 +269,8 @@ static void grow_states(const char *run, float factor) {
     char path[4200];
     rb_error err = {0};
     loaded l = load(path_of(path, run, "checkpoint.safetensors"));
-    rb_checkpoint checkpoint = {.momentum = calloc(l.model.params.trained, sizeof(float))};
+    float *momentum = calloc(l.model.params.trained, sizeof(float));
+    rb_checkpoint checkpoint = {.block = {{"momentum", momentum, NULL}}, .blocks = 1};
     CHECK_OK(rb_weights_read(l.file, &l.model.params, &checkpoint, &err), &err);
     int changed = 0;
     for (int i = 0; i < l.model.params.count; i++) {
@@ -282,7 +283,7 @@ static void grow_states(const char *run, float factor) {
     }
     assert_true(changed > 0);
     CHECK_OK(rb_weights_save(path, &l.model.params, &l.info, &checkpoint, &err), &err);
-    free(checkpoint.momentum);
+    free(momentum);
     rb_free(checkpoint.training);
     unload(&l);
 }

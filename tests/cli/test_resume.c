@@ -224,7 +224,10 @@ static void epochs_may_be_raised(void **state) {
     resume(killed, "--epochs 5 --threads 1 --workers 0");
     assert_int_equal(read_rates(killed, rates), 5);
     for (int e = 0; e < 5; e++) {
-        double wanted = rb_schedule_cosine(0.1, (e + 1) * STEPS - 1, STEPS, (e < 3 ? 3 : 5) * STEPS);
+        revbifpn_train_config args = revbifpn_default_train();
+        args.epochs = e < 3 ? 3 : 5;
+        rb_schedule schedule = rb_schedule_of(&args, STEPS);
+        double wanted = rb_schedule_rate(&schedule, (e + 1) * STEPS - 1);
         assert_true(rates[e] > wanted - 1e-8 && rates[e] < wanted + 1e-8);
     }
     copy_tree(whole, path_of(other, work, "other"));

@@ -43,7 +43,8 @@ static void files_round_trip(void **state) {
     setup s;
     open_setup(&s, "s0", 4);
     rb_params *p = &s.model.params;
-    rb_checkpoint checkpoint = {.momentum = p->gradient, .training = (char *)(uintptr_t) "epoch 3"};
+    rb_checkpoint checkpoint = {
+        .block = {{"momentum", p->gradient, NULL}}, .blocks = 1, .training = (char *)(uintptr_t) "epoch 3"};
     for (size_t i = 0; i < p->trained; i++) p->gradient[i] = 0; /* the gaps between tensors stay zero */
     for (int i = 0; i < p->count; i++)
         for (size_t k = 0; p->list[i].kind == RB_PARAM_TRAINED && k < p->list[i].count; k++)
@@ -62,7 +63,7 @@ static void files_round_trip(void **state) {
     assert_memory_equal(&info.preprocess, &s.info.preprocess, 3 * sizeof(float));
     CHECK_OK(rb_model_create(&model, &info.config, &s.err), &s.err);
     CHECK_OK(rb_params_allocate(&model.params, true, &s.err), &s.err);
-    rb_checkpoint read = {.momentum = model.params.gradient};
+    rb_checkpoint read = {.block = {{"momentum", model.params.gradient, NULL}}, .blocks = 1};
     CHECK_OK(rb_weights_read(file, &model.params, &read, &s.err), &s.err);
     assert_string_equal(read.training, "epoch 3");
     assert_memory_equal(model.params.weight, p->weight, p->trained * sizeof(float));
@@ -106,7 +107,7 @@ static void weights_of_another_network_are_refused(void **state) {
     assert_int_equal(rb_weights_read(file, &t.model.params, NULL, &s.err), REVBIFPN_BAD_FILE);
     assert_non_null(strstr(s.err.text, "rev_stack.1.rev_transform_0.f.xform_0_1.dw_conv.conv.weight"));
     assert_non_null(strstr(s.err.text, s.path));
-    rb_checkpoint checkpoint = {.momentum = s.model.params.gradient};
+    rb_checkpoint checkpoint = {.block = {{"momentum", s.model.params.gradient, NULL}}, .blocks = 1};
     assert_int_equal(rb_weights_read(file, &s.model.params, &checkpoint, &s.err),
                      REVBIFPN_BAD_FILE); /* no momenta */
     rb_tensor_file_close(&file);

@@ -278,41 +278,12 @@ static void upsample_matches(void **state) {
     }
 }
 
-/* ---- SGD: the bits of the reference */
-
-static void run_sgd(const rb_ops *ops, const void *op, void **out, void *scratch, rb_pool *pool) {
-    (void)scratch;
-    rb_sgd s = *(const rb_sgd *)op;
-    s.p = out[0], s.b = out[1];
-    ops->sgd(&s, pool);
-}
-
-static void sgd_matches(void **state) {
-    (void)state;
-    for (int i = 0; i < TRIALS; i++) {
-        trial t = trial_open(16, i);
-        size_t count = below(&t, 10) ? (size_t)between(&t, 0, 300) : (size_t)between(&t, 16000, 70000);
-        rb_sgd op = {.count = count, .lr = 0.1f, .momentum = 0.9f, .decay = coin(&t) ? 5e-5f : 0};
-        op.g = random_floats(&t, count, 1);
-        float *p = random_floats(&t, count, 1), *b = random_floats(&t, count, 1);
-        snprintf(t.repro, sizeof t.repro, "sgd %zu", count);
-        comparison cmp = {.t = &t,
-                          .op = &op,
-                          .run = run_sgd,
-                          .outputs = 2,
-                          .out = {{"p", count, 4, p, NULL}, {"b", count, 4, b, NULL}}};
-        compare_levels(&cmp);
-        trial_close(&t);
-    }
-}
-
 int main(void) {
     need_levels();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(act_sums_match),     cmocka_unit_test(norm_sums_match),
         cmocka_unit_test(norm_store_matches), cmocka_unit_test(squeeze_matches),
         cmocka_unit_test(state_matches),      cmocka_unit_test(upsample_matches),
-        cmocka_unit_test(sgd_matches),
     };
     return cmocka_run_group_tests(tests, open_pools, close_pools) ? 1 : 0;
 }

@@ -52,7 +52,9 @@ static void growing_states_lower_the_grid_with_the_same_bits(void **state) {
            first.model.params.running * sizeof(float));
     memcpy(other.model.params.counter, first.model.params.counter,
            first.model.params.counters * sizeof(int64_t));
-    memcpy(other.step.momentum, first.step.momentum, first.model.params.trained * sizeof(float));
+    memcpy(other.step.optimizer.slot[0], first.step.optimizer.slot[0],
+           first.model.params.trained * sizeof(float));
+    other.step.optimizer.steps = first.step.optimizer.steps;
     other.step.k = first.step.k;
     other.done = first.done;
     small_run_steps(&first, 2);
@@ -89,14 +91,14 @@ static float *copy(const float *from, size_t count) {
 static snapshot take(const small_run *r) {
     const rb_params *p = &r->model.params;
     return (snapshot){copy(p->weight, p->trained), copy(p->statistics, p->running),
-                      copy(r->step.momentum, p->trained), p->counter[0], r->step.k};
+                      copy(r->step.optimizer.slot[0], p->trained), p->counter[0], r->step.k};
 }
 
 static void assert_nothing_moved(const small_run *r, snapshot *s) {
     const rb_params *p = &r->model.params;
     assert_memory_equal(p->weight, s->weight, p->trained * sizeof(float));
     assert_memory_equal(p->statistics, s->statistics, p->running * sizeof(float));
-    assert_memory_equal(r->step.momentum, s->momentum, p->trained * sizeof(float));
+    assert_memory_equal(r->step.optimizer.slot[0], s->momentum, p->trained * sizeof(float));
     assert_int_equal(p->counter[0], s->counter);
     assert_int_equal(r->step.k, s->k);
     rb_free(s->weight);

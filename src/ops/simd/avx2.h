@@ -41,6 +41,8 @@ RB_INLINE void vf_store_n(float *p, vf a, size_t n) {
 RB_INLINE vf vf_add(vf a, vf b) { return _mm256_add_ps(a, b); }
 RB_INLINE vf vf_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
 RB_INLINE vf vf_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
+RB_INLINE vf vf_div(vf a, vf b) { return _mm256_div_ps(a, b); }
+RB_INLINE vf vf_sqrt(vf a) { return _mm256_sqrt_ps(a); }
 RB_INLINE vf vf_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
 RB_INLINE vf vf_fnma(vf a, vf b, vf c) { return _mm256_fnmadd_ps(a, b, c); }
 RB_INLINE vf vf_min(vf a, vf b) { return _mm256_min_ps(a, b); }

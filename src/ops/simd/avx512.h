@@ -37,6 +37,8 @@ RB_INLINE void vf_store_n(float *p, vf a, size_t n) { _mm512_mask_storeu_ps(p, l
 RB_INLINE vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
 RB_INLINE vf vf_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
 RB_INLINE vf vf_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
+RB_INLINE vf vf_div(vf a, vf b) { return _mm512_div_ps(a, b); }
+RB_INLINE vf vf_sqrt(vf a) { return _mm512_sqrt_ps(a); }
 RB_INLINE vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }   /* a·b + c */
 RB_INLINE vf vf_fnma(vf a, vf b, vf c) { return _mm512_fnmadd_ps(a, b, c); } /* c − a·b */
 RB_INLINE vf vf_min(vf a, vf b) { return _mm512_min_ps(a, b); }
