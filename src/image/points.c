@@ -66,8 +66,11 @@ static void flatten(const size_t h[256], uint8_t of[256]) {
         if (h[v]) last = h[v], kinds++;
     }
     size_t step = kinds > 1 ? (total - last) / 255 : 0, n = step / 2;
-    for (int v = 0; v < 256; n += h[v], v++)
-        of[v] = step ? n / step > 255 ? 255 : (uint8_t)(n / step) : (uint8_t)v;
+    for (int v = 0; v < 256; v++) {
+        size_t rank = step ? n / step : (size_t)v;
+        of[v] = (uint8_t)(rank > 255 ? 255 : rank);
+        n += h[v];
+    }
 }
 
 void rb_image_equalize(uint8_t *pixels, size_t count) {
