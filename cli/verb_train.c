@@ -109,7 +109,8 @@ static void print_start(const run *r) {
 }
 
 static void show_step(run *r, const revbifpn_report *report) {
-    int batch = revbifpn_trainer_configuration(r->trainer)->batch;
+    const revbifpn_train_config *c = revbifpn_trainer_configuration(r->trainer);
+    int batch = c->batch * c->accumulate;
     double now = cli_clock(), seconds = now - r->last;
     r->last = now;
     r->step_seconds = r->step_seconds > 0 ? 0.9 * r->step_seconds + 0.1 * seconds : seconds;

@@ -32,7 +32,7 @@ static void fill(float *to, size_t count, float value) {
 revbifpn_status rb_optimizer_open(rb_optimizer *o, rb_params *p, const rb_optimizer_options *options,
                                   rb_error *err) {
     *o = (rb_optimizer){.options = *options, .params = p, .slots = rb_update_slots(options->rule)};
-    if (!options->epsilon) o->options.epsilon = rb_optimizer_epsilon(options->rule);
+    if (options->epsilon == 0) o->options.epsilon = rb_optimizer_epsilon(options->rule);
     size_t bytes = rb_optimizer_bytes(p, options->rule, options->average);
     revbifpn_status status = rb_arena_open(&o->state, bytes, "the optimizer", err);
     if (status != REVBIFPN_OK) return status;

@@ -100,12 +100,11 @@ revbifpn_status rb_run_rewind_results(rb_run_folder *run, int epochs, rb_error *
     char file[4096];
     unsigned char *old = NULL;
     size_t size = 0;
-    rb_error ignored;
     const char *header = run->average ? HEADER_AVERAGE : HEADER, *text = header;
     rb_run_file(run, "results.csv", file);
-    if (epochs > 0 && rb_file_read(file, TEXT_LIMIT, &old, &size, &ignored) == REVBIFPN_OK &&
-        !strncmp((const char *)old, header, strlen(header)))
-        text = (const char *)old;
+    revbifpn_status status = epochs > 0 ? rb_file_read(file, TEXT_LIMIT, &old, &size, err) : REVBIFPN_OK;
+    if (status == REVBIFPN_OUT_OF_MEMORY) return status; /* a lost file is written anew */
+    if (old && !strncmp((const char *)old, header, strlen(header))) text = (const char *)old;
     size_t keep = length_of_rows(text, epochs);
     char *kept = rb_alloc(keep + 1);
     if (kept) memcpy(kept, text, keep);

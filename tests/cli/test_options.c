@@ -58,6 +58,22 @@ static void defaults_are_the_librarys(void **state) {
     assert_true(cli_int(&a, "checkpoint-steps") == t.checkpoint_steps);
     assert_true(cli_real(&a, "lr") == t.lr && cli_real(&a, "momentum") == t.momentum);
     assert_true(cli_real(&a, "weight-decay") == t.weight_decay && cli_real(&a, "smoothing") == t.smoothing);
+    assert_true(cli_int(&a, "accumulate") == t.accumulate && cli_real(&a, "clip-grad") == t.clip_grad);
+    assert_true(cli_get(&a, "opt-betas")->real == t.beta1 && cli_get(&a, "opt-betas")->second == t.beta2);
+    assert_true(cli_real(&a, "model-ema-decay") == t.model_ema_decay && !t.model_ema && !t.model_ema_warmup);
+    assert_string_equal(cli_text(&a, "opt"), "sgd");
+    assert_string_equal(cli_text(&a, "sched"), "rise-fall");
+    assert_string_equal(cli_text(&a, "clip-mode"), "norm");
+    assert_true(t.opt == REVBIFPN_SGD && t.sched == REVBIFPN_RISE_FALL && t.clip_mode == REVBIFPN_CLIP_NORM);
+    assert_true(cli_real(&a, "warmup-lr") == t.warmup_lr && cli_real(&a, "min-lr") == t.min_lr);
+    assert_true(cli_real(&a, "decay-epochs") == t.decay_epochs && cli_real(&a, "decay-rate") == t.decay_rate);
+    assert_true(cli_int(&a, "cooldown-epochs") == t.cooldown_epochs && !t.warmup_prefix &&
+                !t.sched_on_updates);
+    assert_true(t.lr_noise_from == 0 && t.lr_noise_to == 0 && cli_real(&a, "lr-noise-pct") == t.lr_noise_pct);
+    assert_true(cli_real(&a, "lr-noise-std") == t.lr_noise_std && cli_real(&a, "lr-k-decay") == t.lr_k_decay);
+    assert_true(cli_int(&a, "lr-cycle-limit") == t.lr_cycle_limit && !t.bce_loss && !t.bce_sum);
+    assert_true(cli_real(&a, "lr-cycle-mul") == t.lr_cycle_mul && t.bce_target_thresh == 0);
+    assert_true(cli_real(&a, "lr-cycle-decay") == t.lr_cycle_decay);
     assert_true(cli_get(&a, "scale")->real == t.scale_min && cli_get(&a, "scale")->second == t.scale_max);
     assert_true(cli_get(&a, "ratio")->real == t.ratio_min && cli_get(&a, "ratio")->second == t.ratio_max);
     assert_true(cli_real(&a, "hflip") == t.hflip && cli_real(&a, "crop-pct") == t.crop_pct);

@@ -159,7 +159,7 @@ static void the_plan_knows_the_optimizer(void **state) {
 static revbifpn_metrics judged(const char *run, const char *name) {
     char path[4200];
     revbifpn_model *model;
-    revbifpn_metrics m;
+    revbifpn_metrics m = {0};
     revbifpn_val_options v = revbifpn_default_val();
     v.data = data;
     if (revbifpn_model_load(ctx, path_of(path, run, name), &model) || revbifpn_evaluate(model, &v, &m))

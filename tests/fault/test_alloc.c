@@ -113,8 +113,9 @@ fail:
     return status;
 }
 
-/* Opens a run (new or not), takes one step, writes a checkpoint. */
-static revbifpn_status one_step(bool resume, int workers, rb_error *err) {
+/* Opens a run (new or not), takes one step, writes a checkpoint. With an average of the weights the step is a
+ * whole epoch, so that the average is judged and saved, too. */
+static revbifpn_status one_step(bool resume, bool average, int workers, rb_error *err) {
     revbifpn *ctx = NULL;
     revbifpn_trainer *trainer = NULL;
     revbifpn_report report;
@@ -125,6 +126,11 @@ static revbifpn_status one_step(bool resume, int workers, rb_error *err) {
     c.batch = 4;
     c.epochs = 1000000; /* a resumed one goes on */
     c.workers = workers;
+    if (average) {
+        c.opt = REVBIFPN_RMSPROPTF;
+        c.model_ema = 1;
+        c.accumulate = 3;
+    }
     revbifpn_status status;
     if (!resume) remove_folder(run);
     TRY(open_context(&ctx, err));
@@ -137,9 +143,11 @@ fail:
     return status;
 }
 
-static revbifpn_status new_run(rb_error *err) { return one_step(false, 0, err); }
-static revbifpn_status resumed_run(rb_error *err) { return one_step(true, 0, err); }
-static revbifpn_status run_with_workers(rb_error *err) { return one_step(false, 2, err); }
+static revbifpn_status new_run(rb_error *err) { return one_step(false, false, 0, err); }
+static revbifpn_status resumed_run(rb_error *err) { return one_step(true, false, 0, err); }
+static revbifpn_status new_average(rb_error *err) { return one_step(false, true, 0, err); }
+static revbifpn_status resumed_average(rb_error *err) { return one_step(true, true, 0, err); }
+static revbifpn_status run_with_workers(rb_error *err) { return one_step(false, false, 2, err); }
 
 static revbifpn_status tensors(rb_error *err) {
     static const float values[6] = {1, 2, 3, 4, 5, 6};
@@ -199,6 +207,8 @@ static void training(void **state) {
     fail_each("a new run", new_run, true);
     fail_each("a resumed run", resumed_run, true);
     fail_each("a run with two workers", run_with_workers, false);
+    fail_each("a new run with an average", new_average, true);
+    fail_each("a resumed run with an average", resumed_average, true);
 }
 
 static void files(void **state) {
