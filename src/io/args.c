@@ -93,7 +93,10 @@ static const void *at(const revbifpn_train_config *args, const field *f) {
 static json_t *value_of(const revbifpn_train_config *args, const field *f) {
     if (f->kind == INT) return json_integer(*(const int *)at(args, f));
     if (f->kind == REAL) return json_real(*(const double *)at(args, f));
-    if (f->kind == STRING) return json_string(*(const char *const *)at(args, f));
+    if (f->kind == STRING) {
+        const char *text = *(const char *const *)at(args, f);
+        return json_string(text ? text : "");
+    }
     return json_sprintf("%llu",
                         (unsigned long long)*(const uint64_t *)at(args, f)); /* JSON numbers end at 2^53 */
 }
