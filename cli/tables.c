@@ -80,6 +80,33 @@
         {REAL("lr-cycle-decay", "0.1", 0, 1, "its peak that much lower")}, {                                 \
         REAL("lr-k-decay", "1", 0.001, 100, "cosine, poly: time to this power")                              \
     }
+/* Training pictures; docs/augmentation.md. */
+#define AUGMENTATION                                                                                         \
+    {.heading = "Augmentation",                                                                              \
+     PAIR("scale", "0.35,1", 0.001, 1, "area of the random crop, as a part of the picture")},                \
+        {PAIR("ratio", "0.75,1.3333", 0.01, 100, "width / height of the random crop")},                      \
+        {REAL("hflip", "0.5", 0, 1, "probability of a horizontal flip")},                                    \
+        {REAL("vflip", "0", 0, 1, "probability of a vertical flip")},                                        \
+        {CHOICE("train-interpolation", "bicubic|bilinear|random", NULL,                                      \
+                "how training pictures are resized, turned and sheared; default: as --interpolation")},      \
+        {TEXT("aa", "POLICY",                                                                                \
+              "AutoAugment v0, v0r, original, originalr, or RandAugment rand-m9-mstd0.5-inc1")},             \
+        {TEXT("color-jitter", "X|B,C,S[,H]",                                                                 \
+              "how far brightness, contrast and saturation (and hue) change; not with --aa")},               \
+        {INT("aug-repeats", "0", 0, 1000, "each picture so often in a row, each time drawn anew; 0: once")}, \
+        {REAL("reprob", "0", 0, 1, "probability that boxes of a picture are erased")},                       \
+        {CHOICE("remode", "pixel|const|rand", "pixel",                                                       \
+                "what fills them: noise, 0, or one random colour for each")},                                \
+        {INT("recount", "1", 1, 16, "most boxes in a picture")},                                             \
+        {REAL("mixup", "0", 0, 1000, "mix pictures two by two, by shares of Beta(X, X); 0: not")},           \
+        {REAL("cutmix", "0", 0, 1000, "paste a box of the other picture, its area by Beta(X, X); 0: not")},  \
+        {PAIR("cutmix-minmax", "0,0", 0, 1, "its sides as parts of the picture's instead; 0,0: not")},       \
+        {REAL("mixup-prob", "1", 0, 1, "probability of mixing at all")},                                     \
+        {REAL("mixup-switch-prob", "0.5", 0, 1, "probability of cutmix where both could be")},               \
+        {CHOICE("mixup-mode", "batch|pair|elem", "batch", "one draw for a batch, each pair, each picture")}, \
+    {                                                                                                        \
+        INT("mixup-off-epoch", "0", 0, 1000000, "mix nothing from this epoch on (counted from 0); 0: never") \
+    }
 #define END                                                                                                  \
     { .name = NULL }
 
@@ -89,10 +116,8 @@ static const cli_option train_options[] = {
           "folder with train/CLASS/* and val/CLASS/*; or CLASS/* with --val-fraction "
           "(required without --resume)")},
     {REAL("val-fraction", "0", 0, 0.9, "part of each class to validate on, when DIR has no val/")},
-    {PAIR("scale", "0.35,1", 0.001, 1, "area of the random crop, as a part of the picture")},
-    {PAIR("ratio", "0.75,1.3333", 0.01, 100, "width / height of the random crop")},
-    {REAL("hflip", "0.5", 0, 1, "probability of a horizontal flip")},
-    {CHOICE("interpolation", "bicubic|bilinear|random", "bicubic", "how training pictures are resized")},
+    {CHOICE("interpolation", "bicubic|bilinear|random", "bicubic",
+            "how pictures are resized (for validation random means bicubic)")},
     {REAL("crop-pct", "0.875", 0.01, 1, "part of the resized picture that validation looks at")},
     {WORKERS},
     {MAX_BAD},
@@ -116,6 +141,7 @@ static const cli_option train_options[] = {
     PRECISION,
     {CHOICE("bn-update", "single|double", "single",
             "running statistics of stack and neck move once a step, or twice as in the published code")},
+    AUGMENTATION,
     OPTIMIZATION,
     {.heading = "Run", TEXT("out", "DIR", "run folder; default: runs/classify/train, train2, …")},
     {TEXT("resume", "RUN",

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "augment.h"
 #include "print.h"
 #include "progress.h"
 #include "recipe.h"
@@ -65,12 +66,7 @@ static revbifpn_status fresh_config(const cli_args *args, revbifpn *ctx, revbifp
     if (cli_given(args, "drop-path")) c->model.drop_path = cli_real(args, "drop-path");
     c->data = cli_text(args, "data");
     c->val_fraction = cli_real(args, "val-fraction");
-    c->scale_min = cli_get(args, "scale")->real;
-    c->scale_max = cli_get(args, "scale")->second;
-    c->ratio_min = cli_get(args, "ratio")->real;
-    c->ratio_max = cli_get(args, "ratio")->second;
-    c->hflip = cli_real(args, "hflip");
-    c->interpolation = cli_text(args, "interpolation");
+    cli_augmentation(args, c);
     c->crop_pct = cli_real(args, "crop-pct");
     c->workers = (int)cli_int(args, "workers");
     c->max_bad = (int)cli_int(args, "max-bad");
@@ -198,6 +194,7 @@ int verb_train(const cli_args *args) {
                : cli_text(args, "data") ? CLI_OK
                                         : cli_usage(args, "--data DIR is missing");
     if (!code && !resume) code = cli_check_recipe(args);
+    if (!code && !resume) code = cli_check_augmentation(args);
     if (!code && resume && cli_given(args, "out"))
         code = cli_usage(args, "--out and --resume exclude each other");
     if (!code) code = cli_open(args, &r.ctx);

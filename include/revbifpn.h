@@ -324,8 +324,18 @@ typedef struct revbifpn_train_config {
     int epochs, batch, warmup_epochs, checkpoint_steps; /* checkpoint_steps 0: only at epochs */
     double lr, momentum, weight_decay, smoothing;
     double scale_min, scale_max, ratio_min, ratio_max, hflip, crop_pct, val_fraction;
-    const char *interpolation;             /* "bicubic", "bilinear" or "random" */
-    uint64_t seed, max_pixels, max_memory; /* max_memory 0: no limit */
+    const char *interpolation; /* "bicubic", "bilinear" or "random" */
+    /* augmentation beyond crop and horizontal flip; timm's names, see docs/augmentation.md. Texts may be NULL
+     * or
+     * "": then there is none, or what the comment says */
+    const char *train_interpolation; /* of training pictures alone; "": interpolation */
+    const char *aa, *color_jitter;   /* "rand-m9-mstd0.5", "v0", …; "0.4" or "B,C,S[,H]", unused with aa */
+    const char *remode, *mixup_mode; /* "pixel", "const", "rand"; "batch", "pair", "elem"; "": the first */
+    double vflip, reprob;            /* probabilities: upside down; boxes erased, 1 … recount of them */
+    double mixup, cutmix, cutmix_min, cutmix_max; /* α, α, and shares of the sides instead of α; 0: none */
+    double mixup_prob, mixup_switch_prob;
+    int recount, mixup_off_epoch, aug_repeats; /* 0: never off; 0, 1: no repetition */
+    uint64_t seed, max_pixels, max_memory;     /* max_memory 0: no limit */
     int workers, max_bad, apply_exif;
     int bn_update_double; /* running statistics of stack and neck move twice a step, as in the published code
                            */

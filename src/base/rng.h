@@ -11,13 +11,16 @@ typedef enum rb_purpose { /* keeps the streams of one seed apart; values are par
                              only */
                           RB_PURPOSE_INIT = 1,  /* a = tensor */
                           RB_PURPOSE_SHUFFLE,   /* a = epoch */
-                          RB_PURPOSE_AUGMENT,   /* a = epoch, b = sample */
+                          RB_PURPOSE_AUGMENT,   /* a = epoch, b = sample; high half of b: which repetition */
                           RB_PURPOSE_DROP_PATH, /* a = step, b = transform */
                           RB_PURPOSE_DROPOUT,   /* a = step */
                           RB_PURPOSE_SYNTH,     /* a = picture */
                           RB_PURPOSE_SPLIT,
                           RB_PURPOSE_TEST,
-                          RB_PURPOSE_RATE /* a = epoch or step */
+                          RB_PURPOSE_RATE,         /* a = epoch or step */
+                          RB_PURPOSE_ERASE,        /* as AUGMENT */
+                          RB_PURPOSE_ERASE_VALUES, /* as AUGMENT; high half of a: which box */
+                          RB_PURPOSE_MIX           /* a = epoch, b = batch */
 } rb_purpose;
 
 typedef struct rb_rng {

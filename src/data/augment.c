@@ -29,6 +29,8 @@ revbifpn_status rb_train_transform_check(const rb_train_transform *t, rb_error *
                        t->ratio[0], t->ratio[1]);
     if (!(t->hflip >= 0 && t->hflip <= 1))
         return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "--hflip %g: not a probability", t->hflip);
+    if (!(t->vflip >= 0 && t->vflip <= 1))
+        return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "--vflip %g: not a probability", t->vflip);
     if ((unsigned)t->interpolation > RB_INTERPOLATION_RANDOM)
         return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "an interpolation of number %d cannot be",
                        (int)t->interpolation);
@@ -72,11 +74,14 @@ rb_train_draw rb_train_transform_draw(const rb_train_transform *t, int width, in
     bool found = false;
     for (int i = 0; i < 10 && !found; i++) found = random_crop(t, width, height, rng, &d);
     if (!found) central_crop(t, width, height, &d);
-    bool bicubic = t->interpolation == RB_INTERPOLATION_BICUBIC;
-    if (t->interpolation == RB_INTERPOLATION_RANDOM) bicubic = rb_rng_below(rng, 2);
-    d.filter = bicubic ? RB_FILTER_BICUBIC : RB_FILTER_BILINEAR;
+    d.filter = rb_interpolation_draw(t->interpolation, rng) ? RB_FILTER_BICUBIC : RB_FILTER_BILINEAR;
     if (t->rows_first) d.filter |= RB_FILTER_ROWS_FIRST;
     d.flip = rb_rng_uniform(rng) < t->hflip;
+    d.flip_rows = rb_rng_uniform(rng) < t->vflip;
+    if (t->policy.layers || t->policy.pairs)
+        d.change_count = rb_policy_draw(&t->policy, t->interpolation, rng, d.changes);
+    else
+        d.change_count = rb_jitter_draw(&t->jitter, rng, d.changes);
     return d;
 }
 
@@ -85,17 +90,20 @@ void rb_scratch_free(rb_scratch *scratch) {
     *scratch = (rb_scratch){0};
 }
 
+static revbifpn_status make_room(rb_scratch *scratch, size_t size, const char *what, rb_error *err) {
+    if (size <= scratch->size) return REVBIFPN_OK;
+    rb_scratch_free(scratch);
+    scratch->bytes = rb_alloc(size);
+    if (!scratch->bytes) return rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "out of memory for %s", what);
+    scratch->size = size;
+    return REVBIFPN_OK;
+}
+
 static revbifpn_status resize(const rb_resize *r, const rb_image *image, uint8_t *dst, rb_scratch *scratch,
                               rb_error *err) {
-    size_t size = rb_resize_scratch(r);
-    if (size > scratch->size) {
-        rb_scratch_free(scratch);
-        scratch->bytes = rb_alloc(size);
-        if (!scratch->bytes) return rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "out of memory for resizing");
-        scratch->size = size;
-    }
-    rb_resize_run(r, image, dst, scratch->bytes);
-    return REVBIFPN_OK;
+    revbifpn_status status = make_room(scratch, rb_resize_scratch(r), "resizing", err);
+    if (!status) rb_resize_run(r, image, dst, scratch->bytes);
+    return status;
 }
 
 revbifpn_status rb_train_transform_apply(const rb_train_transform *t, const rb_train_draw *draw,
@@ -103,7 +111,13 @@ revbifpn_status rb_train_transform_apply(const rb_train_transform *t, const rb_t
                                          rb_error *err) {
     rb_resize r = rb_resize_whole(draw->x, draw->y, draw->w, draw->h, t->width, t->height, draw->filter);
     revbifpn_status status = resize(&r, image, dst, scratch, err);
-    if (!status && draw->flip) rb_image_flip(dst, t->width, t->height);
+    if (status) return status;
+    if (draw->flip) rb_image_flip(dst, t->width, t->height);
+    if (draw->flip_rows) rb_image_flip_rows(dst, t->width, t->height);
+    if (!draw->change_count) return REVBIFPN_OK;
+    status = make_room(scratch, (size_t)t->width * (size_t)t->height * 3, "augmenting", err);
+    for (int i = 0; !status && i < draw->change_count; i++)
+        rb_change_apply(&draw->changes[i], dst, t->width, t->height, scratch->bytes);
     return status;
 }
 

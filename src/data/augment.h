@@ -5,25 +5,24 @@
 
 #include "base/rng.h"
 #include "base/status.h"
+#include "data/policy.h"
 #include "image/image.h"
 
-typedef enum rb_interpolation {
-    RB_INTERPOLATION_BILINEAR,
-    RB_INTERPOLATION_BICUBIC,
-    RB_INTERPOLATION_RANDOM /* one of the two, drawn for each picture */
-} rb_interpolation;
-
-/* Training: random resized crop, then mirrored with probability hflip. */
+/* Training, in this order: random resized crop, mirrored with probability hflip, upside down with probability
+ * vflip, then the changes of the policy or, without one, colour jitter (never both, as in timm). */
 typedef struct rb_train_transform {
     int width, height; /* of the result */
     double scale[2];   /* area of the crop as a share of the picture: 0 < scale[0] ≤ scale[1] ≤ 1 */
     double ratio[2];   /* width/height of the crop: 0 < ratio[0] ≤ ratio[1] */
     rb_interpolation interpolation;
-    double hflip;
+    double hflip, vflip;
+    rb_policy policy;
+    rb_jitter jitter;
     bool rows_first; /* the order of passes of Pillow 9.4 (RB_FILTER_ROWS_FIRST) */
 } rb_train_transform;
 
-/* timm's defaults (spec 5): scale 0.08 … 1, ratio 3/4 … 4/3, random interpolation, hflip 0.5. */
+/* timm's defaults (spec 5): scale 0.08 … 1, ratio 3/4 … 4/3, random interpolation, hflip 0.5; but
+ * no policy and no jitter. */
 rb_train_transform rb_train_transform_default(int width, int height);
 /* BAD_ARGUMENT naming the option that is out of range. */
 revbifpn_status rb_train_transform_check(const rb_train_transform *t, rb_error *err) RB_CHECKED;
@@ -32,12 +31,15 @@ revbifpn_status rb_train_transform_check(const rb_train_transform *t, rb_error *
 typedef struct rb_train_draw {
     int x, y, w, h; /* the crop */
     rb_filter filter;
-    bool flip;
+    bool flip, flip_rows;
+    int change_count;
+    rb_change changes[RB_POLICY_LAYERS];
 } rb_train_draw;
 
 /* Draws for a picture of that size; `rng` is the stream of (seed, RB_PURPOSE_AUGMENT, epoch, sample). In this
  * order: up to ten times area and logarithm of the ratio, then top and left of the first crop that fits (if
- * none does, spec 5's central one); the filter, when it is random; the flip. */
+ * none does, spec 5's central one); the filter, when it is random; the flip; the flip of the rows; the
+ * changes as data/policy.h says. */
 rb_train_draw rb_train_transform_draw(const rb_train_transform *t, int width, int height, rb_rng *rng);
 
 /* Memory that grows to what the largest picture needed. One per thread; start with zeros, end with

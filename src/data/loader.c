@@ -17,7 +17,7 @@
 #include "base/threads.h"
 #include "data/sampler.h"
 
-enum { MAX_THREADS = 256, NAMED_FILES = 3 };
+enum { MAX_THREADS = 256, MAX_REPEATS = 1000, NAMED_FILES = 3 };
 
 /* What is known of a file, over the whole run. */
 typedef enum file_state { FILE_UNKNOWN, FILE_BAD, FILE_DAMAGED } file_state;
@@ -27,6 +27,7 @@ typedef struct slot {
     int index, count;
     int finished;     /* pictures done; the batch is ready at `count` */
     uint32_t *want;   /* batch: the samples the sampler asked for */
+    uint32_t *again;  /* batch: for the how-manieth time in this epoch, from 0 */
     uint32_t *tries;  /* batch: how many unreadable ones, from `want` on, came before the picture */
     bool *found;      /* batch: whether a picture was found at all */
     uint8_t *images;  /* batch,height,width,3 */
@@ -37,6 +38,7 @@ typedef struct slot {
 struct rb_loader {
     rb_loader_options options;
     int width, height, batches; /* of the result; in an epoch */
+    int repeats;                /* of each sample, ≥ 1 */
     size_t picture_bytes;
     slot *ring;
     uint32_t *order; /* count: the sampler's order of `order_epoch` */
@@ -66,7 +68,7 @@ struct rb_loader {
 
 /* ---- one picture ---- */
 
-static revbifpn_status transform(const rb_loader *l, const rb_image *image, uint64_t epoch, uint32_t sample,
+static revbifpn_status transform(const rb_loader *l, const rb_image *image, uint64_t epoch, uint64_t sample,
                                  uint8_t *dst, rb_scratch *scratch, rb_error *err) {
     const rb_loader_options *o = &l->options;
     if (!o->training) return rb_eval_transform_apply(&o->eval, image, dst, scratch, err);
@@ -75,8 +77,8 @@ static revbifpn_status transform(const rb_loader *l, const rb_image *image, uint
     return rb_train_transform_apply(&o->train, &draw, image, dst, scratch, err);
 }
 
-/* Decodes file `from` with the draws of sample `want`. */
-static revbifpn_status load(const rb_loader *l, uint32_t from, uint64_t epoch, uint32_t want, uint8_t *dst,
+/* Decodes file `from` with the draws of sample `want`, its repetition in the high half. */
+static revbifpn_status load(const rb_loader *l, uint32_t from, uint64_t epoch, uint64_t want, uint8_t *dst,
                             rb_scratch *scratch, bool *damaged, rb_error *err) {
     rb_image image;
     rb_decode_info info;
@@ -124,7 +126,8 @@ static revbifpn_status try_file(rb_loader *l, uint32_t sample, const slot *s, in
     if (known_state(l, sample) == FILE_BAD) return REVBIFPN_OK;
     bool damaged = false;
     uint8_t *dst = s->images + (size_t)place * l->picture_bytes;
-    revbifpn_status status = load(l, sample, s->epoch, s->want[place], dst, scratch, &damaged, err);
+    uint64_t want = s->want[place] | (uint64_t)s->again[place] << 32;
+    revbifpn_status status = load(l, sample, s->epoch, want, dst, scratch, &damaged, err);
     if (status == REVBIFPN_OUT_OF_MEMORY) return status;
     *readable = !status;
     if (!status && !damaged) return status;
@@ -184,11 +187,14 @@ static void open_batch(rb_loader *l) {
         l->order_epoch = s->epoch;
         l->have_order = true;
     }
-    int start = s->index * o->batch, left = o->split->count - start;
+    int start = s->index * o->batch, left = rb_sampler_entries(o->split->count, l->repeats) - start;
     s->count = left < o->batch ? left : o->batch;
     s->finished = 0;
     s->failure.status = REVBIFPN_OK;
-    memcpy(s->want, l->order + start, (size_t)s->count * sizeof *s->want);
+    for (int i = 0; i < s->count; i++) {
+        s->want[i] = l->order[(start + i) / l->repeats];
+        s->again[i] = (uint32_t)((start + i) % l->repeats);
+    }
     l->opened++;
     l->handed = 0;
 }
@@ -344,6 +350,8 @@ revbifpn_status rb_loader_next(rb_loader *l, rb_batch *batch, rb_error *err) {
             batch->count = s->count;
             batch->images = s->images;
             batch->labels = s->labels;
+            batch->samples = s->want;
+            batch->repetitions = s->again;
         }
     }
     if (l->failure.status && err) *err = l->failure;
@@ -373,6 +381,9 @@ static revbifpn_status check_options(const rb_loader_options *o, rb_error *err) 
     if (o->threads < 0 || o->threads > MAX_THREADS)
         return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "%d loader threads: 0 … %d can be", o->threads,
                        MAX_THREADS);
+    if (o->repeats < 0 || o->repeats > MAX_REPEATS)
+        return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "--aug-repeats %d: 0 … %d can be", o->repeats,
+                       MAX_REPEATS);
     if (o->ring < (o->threads ? 2 : 1))
         return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "a ring of %d batches is too small", o->ring);
     if (!o->decode.max_pixels) return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "the limit of --max-pixels is 0");
@@ -382,15 +393,17 @@ static revbifpn_status check_options(const rb_loader_options *o, rb_error *err) 
 static bool open_slot(slot *s, const rb_loader *l) {
     size_t batch = (size_t)l->options.batch;
     s->want = rb_alloc(batch * sizeof *s->want);
+    s->again = rb_alloc(batch * sizeof *s->again);
     s->tries = rb_alloc(batch * sizeof *s->tries);
     s->found = rb_alloc(batch * sizeof *s->found);
     s->labels = rb_alloc(batch * sizeof *s->labels);
     s->images = rb_alloc(rb_size_mul(batch, l->picture_bytes));
-    return s->want && s->tries && s->found && s->labels && s->images;
+    return s->want && s->again && s->tries && s->found && s->labels && s->images;
 }
 
 static void close_slot(slot *s) {
     rb_free(s->want);
+    rb_free(s->again);
     rb_free(s->tries);
     rb_free(s->found);
     rb_free(s->labels);
@@ -422,14 +435,17 @@ revbifpn_status rb_loader_open(rb_loader **loader, const rb_loader_options *opti
     *loader = NULL;
     revbifpn_status status = check_options(options, err);
     if (status) return status;
-    int batches = rb_sampler_batches(options->split->count, options->batch, options->training);
+    int repeats = options->training && options->repeats > 1 ? options->repeats : 1;
+    int entries = rb_sampler_entries(options->split->count, repeats);
+    int batches = rb_sampler_batches(entries, options->batch, options->training);
     if (!batches)
-        return rb_fail(err, REVBIFPN_BAD_DATA, "%d pictures do not fill one batch of %d",
-                       options->split->count, options->batch);
+        return rb_fail(err, REVBIFPN_BAD_DATA, "%d pictures do not fill one batch of %d", entries,
+                       options->batch);
     rb_loader *l = rb_alloc(sizeof *l);
     if (!l) return rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "out of memory for the loader");
     l->options = *options;
     l->batches = batches;
+    l->repeats = repeats;
     l->width = options->training ? options->train.width : options->eval.width;
     l->height = options->training ? options->train.height : options->eval.height;
     l->picture_bytes = rb_size_mul((size_t)l->width * (size_t)l->height, 3);

@@ -26,6 +26,9 @@ typedef struct rb_loader_options {
         training; /* shuffled, last incomplete batch dropped, `train` transform; else in order, all, `eval` */
     rb_train_transform train;
     rb_eval_transform eval;
+    int repeats; /* in training: how often a picture comes (repeated augmentation, data/sampler.h); 0 or 1:
+                  * once
+                  */
     uint64_t seed;
     uint64_t epoch; /* the first batch to deliver: a resumed run gives the one after its last step */
     int first_batch;
@@ -44,8 +47,10 @@ typedef struct rb_batch {
     bool last; /* of its epoch */
     int count; /* pictures; 0 after the end */
     int height, width;
-    const uint8_t *images; /* count,height,width,3 */
-    const int32_t *labels; /* count */
+    uint8_t *images;         /* count,height,width,3; the caller may change them */
+    const int32_t *labels;   /* count */
+    const uint32_t *samples; /* count: what the sampler asked for; names the random numbers of a picture … */
+    const uint32_t *repetitions; /* … together with this, 0 … repeats − 1 */
 } rb_batch;
 
 /* What went wrong with a file. */

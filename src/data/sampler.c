@@ -16,3 +16,7 @@ void rb_sampler_order(uint64_t seed, uint64_t epoch, bool shuffle, int count, ui
 int rb_sampler_batches(int count, int batch, bool drop_last) {
     return count / batch + (!drop_last && count % batch != 0);
 }
+
+int rb_sampler_entries(int count, int repeats) {
+    return repeats > 1 && count >= 256 ? count - count % 256 : count;
+}

@@ -13,13 +13,16 @@ typedef struct field {
     const char *key;
     kind kind;
     size_t offset;
-    double fallback; /* of `later` ones */
+    double fallback;  /* of `later` ones */
+    const char *text; /* … that are strings */
 } field;
 
 #define FIELD(name, kind)                                                                                    \
-    { #name, kind, offsetof(revbifpn_train_config, name), 0 }
+    { #name, kind, offsetof(revbifpn_train_config, name), 0, NULL }
 #define LATER(name, kind, fallback)                                                                          \
-    { #name, kind, offsetof(revbifpn_train_config, name), fallback }
+    { #name, kind, offsetof(revbifpn_train_config, name), fallback, NULL }
+#define LATER_TEXT(name, text)                                                                               \
+    { #name, STRING, offsetof(revbifpn_train_config, name), 0, text }
 static const field fields[] = {
     FIELD(data, STRING),       FIELD(epochs, INT),           FIELD(batch, INT),
     FIELD(warmup_epochs, INT), FIELD(checkpoint_steps, INT), FIELD(lr, REAL),
@@ -62,6 +65,22 @@ static const field later[] = {
     LATER(bce_loss, INT, 0),
     LATER(bce_sum, INT, 0),
     LATER(bce_target_thresh, REAL, 0),
+    LATER_TEXT(train_interpolation, ""),
+    LATER_TEXT(aa, ""),
+    LATER_TEXT(color_jitter, ""),
+    LATER_TEXT(remode, "pixel"),
+    LATER_TEXT(mixup_mode, "batch"),
+    LATER(vflip, REAL, 0),
+    LATER(reprob, REAL, 0),
+    LATER(recount, INT, 1),
+    LATER(mixup, REAL, 0),
+    LATER(cutmix, REAL, 0),
+    LATER(cutmix_min, REAL, 0),
+    LATER(cutmix_max, REAL, 0),
+    LATER(mixup_prob, REAL, 1),
+    LATER(mixup_switch_prob, REAL, 0.5),
+    LATER(mixup_off_epoch, INT, 0),
+    LATER(aug_repeats, INT, 0),
 };
 enum { FIRST_FIELDS = sizeof fields / sizeof *fields, FIELDS = FIRST_FIELDS + sizeof later / sizeof *later };
 
@@ -74,7 +93,10 @@ static const void *at(const revbifpn_train_config *args, const field *f) {
 static json_t *value_of(const revbifpn_train_config *args, const field *f) {
     if (f->kind == INT) return json_integer(*(const int *)at(args, f));
     if (f->kind == REAL) return json_real(*(const double *)at(args, f));
-    if (f->kind == STRING) return json_string(*(const char *const *)at(args, f));
+    if (f->kind == STRING) {
+        const char *text = *(const char *const *)at(args, f);
+        return json_string(text ? text : "");
+    }
     return json_sprintf("%llu",
                         (unsigned long long)*(const uint64_t *)at(args, f)); /* JSON numbers end at 2^53 */
 }
@@ -128,6 +150,8 @@ static void set_fallback(const field *f, revbifpn_train_config *args) {
     void *target = (char *)args + f->offset;
     if (f->kind == INT)
         *(int *)target = (int)f->fallback;
+    else if (f->kind == STRING)
+        *(const char **)target = f->text;
     else
         *(double *)target = f->fallback;
 }

@@ -73,6 +73,7 @@ revbifpn_status rb_model_forward(rb_model *m, rb_pass *pass, const rb_images *im
     rb_watch watch = {0};
     rb_exec_enter(x, (rb_operation){.part = RB_PART_STEM});
     rb_stem_forward(x, &stem, &watch);
+    rb_stem_erase(x, &stem, images->patches, images->patch_count);
     TRY(rb_pass_check(pass, &watch, "the picture", 0));
     if (observe) observe(arg, 0, &m->streams);
     TRY(rb_stack_forward(&m->stack, pass, &m->streams, observe, arg));

@@ -40,6 +40,8 @@ typedef struct rb_images {
     const uint8_t *bytes;
     const float *floats;
     const float *mean, *std; /* c, in units of 255 */
+    const rb_patch *patches; /* boxes to be erased once the pictures are normalised */
+    int patch_count;
 } rb_images;
 
 /* Builds the network and its parameter list; no weights yet (rb_params_allocate). The config must have passed

@@ -16,6 +16,7 @@
 
 #include "base/cpu.h"
 #include "base/memory.h"
+#include "base/rng.h"
 #include "base/threads.h"
 
 /* ---- operands ---- */
@@ -241,6 +242,17 @@ typedef struct rb_stem {
     int32_t *state;
 } rb_stem;
 void rb_stem_forward(rb_exec *x, const rb_stem *s, rb_watch *watch);
+
+/* A box of picture `image` (of at most 8 channels) that is replaced: by 0, by one N(0, 1) for each channel,
+ * or by one for each value, drawn in memory order. */
+typedef enum rb_patch_fill { RB_PATCH_ZERO, RB_PATCH_COLOR, RB_PATCH_NOISE } rb_patch_fill;
+typedef struct rb_patch {
+    int image, x, y, w, h;
+    rb_patch_fill fill;
+    rb_rng values;
+} rb_patch;
+/* After rb_stem_forward of the same stem: random erasing of normalised pixels. */
+void rb_stem_erase(rb_exec *x, const rb_stem *s, const rb_patch *patches, int count);
 /* The picture back from the state: floats n,h,w,c of the grid's values (first copy of each channel). */
 void rb_stem_inverse(rb_exec *x, rb_shape image, int repeated, int k, const int32_t *state, float *floats);
 

@@ -4,20 +4,20 @@
 #include "train/setup.h"
 
 revbifpn_status rb_train_copy_args(rb_trainer *t, const revbifpn_train_config *config, rb_error *err) {
-    const char *texts[3] = {config->data, config->interpolation, config->out};
+    revbifpn_train_config a = *config;
+    const char **texts[] = {&a.data, &a.interpolation, &a.out,    &a.train_interpolation,
+                            &a.aa,   &a.color_jitter,  &a.remode, &a.mixup_mode};
+    enum { TEXTS = sizeof texts / sizeof *texts };
     size_t size = 0;
-    for (int i = 0; i < 3; i++) size += (texts[i] ? strlen(texts[i]) : 0) + 1;
+    for (int i = 0; i < TEXTS; i++) size += (*texts[i] ? strlen(*texts[i]) : 0) + 1;
     char *strings = rb_alloc(size), *next = strings;
     if (!strings) return rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "out of memory for the arguments");
-    for (int i = 0; i < 3; i++) {
-        size_t length = texts[i] ? strlen(texts[i]) + 1 : 1;
-        texts[i] = texts[i] ? memcpy(next, texts[i], length) : next;
+    for (int i = 0; i < TEXTS; i++) {
+        size_t length = *texts[i] ? strlen(*texts[i]) + 1 : 1;
+        *texts[i] = *texts[i] ? memcpy(next, *texts[i], length) : next;
         next += length;
     }
-    t->args = *config;
-    t->args.data = texts[0];
-    t->args.interpolation = texts[1];
-    t->args.out = texts[2];
+    t->args = a;
     rb_free(t->strings);
     t->strings = strings;
     return REVBIFPN_OK;
@@ -61,6 +61,8 @@ revbifpn_status rb_train_check(const revbifpn_train_config *a, rb_error *err) {
         {"lr-cycle-limit", a->lr_cycle_limit, 1, 1000},
         {"lr-k-decay", a->lr_k_decay, 1e-3, 100},
         {"bce-target-thresh", a->bce_target_thresh, 0, 1},
+        {"mixup-off-epoch", a->mixup_off_epoch, 0, 1e6},
+        {"aug-repeats", a->aug_repeats, 0, 1000},
         {"val-fraction", a->val_fraction, 0, 0.9},
         {"crop-pct", a->crop_pct, 0.01, 1},
         {"workers", a->workers, 0, 256},

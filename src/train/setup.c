@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "data/sampler.h"
 #include "eval/evaluate.h"
 #include "model/config.h"
 
@@ -51,27 +52,17 @@ static revbifpn_status open_data(rb_trainer *t, rb_error *err) {
     if (c->classes != t->data.classes)
         return rb_fail(err, REVBIFPN_BAD_DATA, "%s has %d classes, the network %d", t->args.data,
                        t->data.classes, c->classes);
-    t->batches = t->data.train.count / t->args.batch;
+    int entries = rb_sampler_entries(t->data.train.count, t->args.aug_repeats);
+    t->batches = rb_sampler_batches(entries, t->args.batch, true);
     t->steps = t->batches / t->args.accumulate + (t->batches % t->args.accumulate > 0);
     t->schedule = rb_schedule_of(&t->args, t->steps);
     t->epochs = rb_schedule_epochs(&t->args);
     if (!t->steps)
         return rb_fail(err, REVBIFPN_BAD_DATA, "%s: %d training pictures do not fill one batch of %d",
-                       t->args.data, t->data.train.count, t->args.batch);
+                       t->args.data, entries, t->args.batch);
     return REVBIFPN_OK;
 fail:
     return status;
-}
-
-static revbifpn_status choose_interpolation(rb_trainer *t, rb_error *err) {
-    static const char *const names[] = {"bilinear", "bicubic", "random"};
-    for (int i = 0; i < 3; i++)
-        if (!strcmp(t->args.interpolation, names[i])) {
-            t->train_options.train.interpolation = (rb_interpolation)i;
-            return REVBIFPN_OK;
-        }
-    return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "interpolation '%.40s': bilinear, bicubic or random",
-                   t->args.interpolation);
 }
 
 static revbifpn_status set_loader_options(rb_trainer *t, rb_error *err) {
@@ -85,15 +76,10 @@ static revbifpn_status set_loader_options(rb_trainer *t, rb_error *err) {
                              .threads = a->workers,
                              .ring = RING,
                              .max_bad = a->max_bad,
+                             .repeats = a->aug_repeats,
                              .decode = {.max_pixels = a->max_pixels, .apply_exif = a->apply_exif}};
     o->train = rb_train_transform_default(a->model.image_width, a->model.image_height);
-    o->train.scale[0] = a->scale_min;
-    o->train.scale[1] = a->scale_max;
-    o->train.ratio[0] = a->ratio_min;
-    o->train.ratio[1] = a->ratio_max;
-    o->train.hflip = a->hflip;
-    TRY(choose_interpolation(t, err));
-    TRY(rb_train_transform_check(&o->train, err));
+    TRY(rb_train_augmentation(a, &o->train, &t->prepare_options, err));
     t->val_options = *o;
     t->val_options.training = false;
     t->val_options.split = &t->data.val;
@@ -102,7 +88,7 @@ static revbifpn_status set_loader_options(rb_trainer *t, rb_error *err) {
                                               .height = o->train.height,
                                               .crop_pct = a->crop_pct,
                                               .filter = RB_FILTER_BICUBIC};
-    if (o->train.interpolation == RB_INTERPOLATION_BILINEAR) t->val_options.eval.filter = RB_FILTER_BILINEAR;
+    if (!strcmp(a->interpolation, "bilinear")) t->val_options.eval.filter = RB_FILTER_BILINEAR;
     return rb_eval_transform_check(&t->val_options.eval, err);
 fail:
     return status;
@@ -152,6 +138,8 @@ static revbifpn_status allocate(rb_trainer *t, rb_error *err) {
                         .seed = t->args.seed};
     rb_optimizer_options options = rb_train_optimizer(&t->args);
     TRY(rb_step_open(&t->step, t->ops, t->pool, &bytes, &options, err));
+    t->prepare_options.classes = t->data.classes;
+    TRY(rb_prepare_open(&t->prepare, &t->prepare_options, err));
     t->info = (rb_weights_info){.config = t->args.model, .preprocess = rb_preprocess_default()};
     t->info.preprocess.crop_pct = t->args.crop_pct;
     if (t->val_options.eval.filter == RB_FILTER_BILINEAR)
@@ -247,6 +235,7 @@ fail:
 
 void rb_trainer_close(rb_trainer *t) {
     rb_loader_close(&t->loader);
+    rb_prepare_close(&t->prepare);
     rb_step_close(&t->step);
     rb_model_close(&t->model);
     rb_weights_info_close(&t->info);

@@ -17,4 +17,9 @@ rb_optimizer_options rb_train_optimizer(const revbifpn_train_config *args);
 /* What a checkpoint keeps of an optimizer: its slots, and the average as "ema". */
 rb_checkpoint rb_train_checkpoint(const rb_optimizer *optimizer);
 
+/* What the arguments say of augmentation, checked: into `transform` what the loader does, into `prepare` what
+ * is done to batches (its classes are not yet known). BAD_ARGUMENT. */
+revbifpn_status rb_train_augmentation(const revbifpn_train_config *args, rb_train_transform *transform,
+                                      rb_prepare_options *prepare, rb_error *err) RB_CHECKED;
+
 #endif

@@ -59,7 +59,8 @@ static revbifpn_status add_next(rb_trainer *t, int batch, int batches, rb_step_r
     rb_images images = {.shape = {next.count, next.height, next.width, 3}, .bytes = next.images};
     images.mean = t->info.preprocess.mean;
     images.std = t->info.preprocess.std;
-    rb_targets targets = {.labels = next.labels};
+    rb_prepare_batch(&t->prepare, &next, &images);
+    rb_targets targets = {.labels = next.labels, .soft = t->prepare.soft};
     uint64_t index = (uint64_t)t->progress.epoch * (uint64_t)t->batches +
                      (uint64_t)t->progress.step * (uint64_t)t->args.accumulate + (uint64_t)batch;
     return rb_step_add(&t->step, &images, targets, index, batch, batches, step, err);

@@ -3,6 +3,7 @@
 #define RB_TRAIN_TRAINER_H
 
 #include "data/loader.h"
+#include "train/prepare.h"
 #include "train/run_folder.h"
 #include "train/schedule.h"
 #include "train/step.h"
@@ -15,6 +16,8 @@ typedef struct rb_trainer {
     rb_dataset data;
     rb_loader *loader; /* of the training split */
     rb_loader_options train_options, val_options;
+    rb_prepare_options prepare_options;
+    rb_prepare prepare; /* between the loader and the network */
     rb_model model;
     rb_step step;
     rb_weights_info info;

@@ -79,6 +79,18 @@ static void defaults_are_the_librarys(void **state) {
     assert_true(cli_real(&a, "hflip") == t.hflip && cli_real(&a, "crop-pct") == t.crop_pct);
     assert_true(cli_real(&a, "val-fraction") == t.val_fraction);
     assert_string_equal(cli_text(&a, "interpolation"), t.interpolation);
+    assert_true(!cli_text(&a, "train-interpolation") && !*t.train_interpolation);
+    assert_true(!cli_text(&a, "aa") && !*t.aa && !cli_text(&a, "color-jitter") && !*t.color_jitter);
+    assert_true(cli_real(&a, "vflip") == t.vflip && cli_int(&a, "aug-repeats") == t.aug_repeats);
+    assert_true(cli_real(&a, "reprob") == t.reprob && cli_int(&a, "recount") == t.recount);
+    assert_true(cli_real(&a, "mixup") == t.mixup && cli_real(&a, "cutmix") == t.cutmix);
+    assert_true(cli_get(&a, "cutmix-minmax")->real == t.cutmix_min &&
+                cli_get(&a, "cutmix-minmax")->second == t.cutmix_max);
+    assert_true(cli_real(&a, "mixup-prob") == t.mixup_prob &&
+                cli_int(&a, "mixup-off-epoch") == t.mixup_off_epoch);
+    assert_true(cli_real(&a, "mixup-switch-prob") == t.mixup_switch_prob);
+    assert_string_equal(cli_text(&a, "remode"), t.remode);
+    assert_string_equal(cli_text(&a, "mixup-mode"), t.mixup_mode);
     assert_true((uint64_t)cli_int(&a, "seed") == t.seed && cli_int(&a, "workers") == t.workers);
     assert_true((uint64_t)cli_int(&a, "max-pixels") == t.max_pixels && cli_int(&a, "max-bad") == t.max_bad);
     assert_true(cli_get(&a, "max-memory")->bytes == t.max_memory && t.activations == REVBIFPN_REVERSIBLE);

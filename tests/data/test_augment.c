@@ -40,6 +40,15 @@ static void sampler_permutes(void **state) {
     assert_int_equal(rb_sampler_batches(3, 4, true), 0);
 }
 
+static void repeated_epochs_end_at_whole_256s(void **state) {
+    (void)state;
+    assert_int_equal(rb_sampler_entries(1000, 1), 1000);
+    assert_int_equal(rb_sampler_entries(1000, 3), 768);
+    assert_int_equal(rb_sampler_entries(256, 3), 256);
+    assert_int_equal(rb_sampler_entries(255, 3), 255);
+    assert_int_equal(rb_sampler_entries(1281167, 3), 1281024);
+}
+
 static void draws_follow_the_formula(void **state) {
     (void)state;
     /* the same stream drawn by hand: u1 → area, u2 → ratio, then top, left, filter, flip */
@@ -58,6 +67,7 @@ static void draws_follow_the_formula(void **state) {
         assert_int_equal(d.x, rb_rng_below(&hand, (uint32_t)(500 - w + 1)));
         assert_int_equal(d.filter, rb_rng_below(&hand, 2) ? RB_FILTER_BICUBIC : RB_FILTER_BILINEAR);
         assert_int_equal(d.flip, rb_rng_uniform(&hand) < 0.5);
+        assert_true(!d.flip_rows && !d.change_count);
     }
     assert_true(accepted > 120);
 }
@@ -223,6 +233,10 @@ static void options_are_checked(void **state) {
     t = rb_train_transform_default(64, 64);
     t.hflip = 1.5;
     assert_int_equal(rb_train_transform_check(&t, &err), REVBIFPN_BAD_ARGUMENT);
+    t = rb_train_transform_default(64, 64);
+    t.vflip = -1;
+    assert_int_equal(rb_train_transform_check(&t, &err), REVBIFPN_BAD_ARGUMENT);
+    assert_non_null(strstr(err.text, "--vflip"));
     t = rb_train_transform_default(64, 0);
     assert_int_equal(rb_train_transform_check(&t, &err), REVBIFPN_BAD_ARGUMENT);
     rb_eval_transform e = {.width = 64, .height = 64, .crop_pct = 0.875};
@@ -236,6 +250,7 @@ static void options_are_checked(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sampler_permutes),
+        cmocka_unit_test(repeated_epochs_end_at_whole_256s),
         cmocka_unit_test(draws_follow_the_formula),
         cmocka_unit_test(draws_have_the_right_distribution),
         cmocka_unit_test(fixed_choices_and_fallback),

@@ -135,6 +135,77 @@ static void same_batches_for_any_threads(void **state) {
     }
 }
 
+/* A recipe with everything in it: policy or jitter, both flips, repetitions. */
+static rb_loader_options rich_options(int threads, int which) {
+    static const char *const policies[] = {"rand-m9-n3-mstd0.5-inc1", "original-mstd0.5", ""};
+    rb_error err;
+    rb_loader_options options = options_for(true, threads);
+    options.train.vflip = 0.5;
+    options.repeats = 3;
+    CHECK_OK(rb_policy_parse(&options.train.policy, policies[which], &err), &err);
+    CHECK_OK(rb_jitter_parse(&options.train.jitter, "0.4,0.4,0.4,0.2", &err), &err);
+    return options;
+}
+
+static void same_recipes_for_any_threads(void **state) {
+    (void)state;
+    spoil(7), truncate_picture(11);
+    for (int which = 0; which < 3; which++) {
+        uint64_t want[STEPS], got[STEPS], plain[STEPS];
+        rb_loader_options options = rich_options(0, which);
+        read_hashes(&options, want);
+        options.train.policy = (rb_policy){0};
+        options.train.jitter = (rb_jitter){0};
+        read_hashes(&options, plain);
+        int changed = 0; /* a policy may leave all four pictures of a batch alone */
+        for (int i = 0; i < STEPS; i++) changed += want[i] != plain[i];
+        assert_in_range(changed, which == 2 ? STEPS : STEPS - 4, STEPS);
+        for (size_t t = 1; t < 4; t++) {
+            options = rich_options(thread_counts[t], which);
+            options.ring = 2 + (int)t;
+            read_hashes(&options, got);
+            assert_memory_equal(got, want, sizeof want);
+        }
+        options.epoch = 1, options.first_batch = 2; /* resumed */
+        rb_loader *loader = open_loader(&options);
+        for (int i = 7; i < 14; i++) {
+            rb_batch batch = next(loader);
+            assert_true(batch_hash(&batch) == want[i]);
+        }
+        rb_loader_close(&loader);
+    }
+}
+
+/* Each sample of the order comes three times in a row with draws of its own, the first of which are those it
+ * has without repetition. */
+static void repetitions_are_drawn_anew(void **state) {
+    (void)state;
+    rb_loader_options options = options_for(true, 2);
+    options.batch = 21;
+    rb_loader *once = open_loader(&options);
+    options.repeats = 3;
+    rb_loader *loader = open_loader(&options);
+    assert_int_equal(rb_loader_batches(loader), 1);
+    for (int epoch = 0; epoch < 3; epoch++) {
+        rb_batch want = next(once), got = next(loader);
+        size_t size = WIDTH * HEIGHT * 3;
+        for (int i = 0; i < 21; i++) {
+            assert_int_equal(got.samples[i], want.samples[i / 3]);
+            assert_int_equal(got.labels[i], want.labels[i / 3]);
+            assert_int_equal(got.repetitions[i], i % 3);
+            assert_int_equal(want.repetitions[i], 0);
+            if (i % 3 == 0)
+                assert_memory_equal(got.images + (size_t)i * size, want.images + (size_t)(i / 3) * size,
+                                    size);
+            else
+                assert_memory_not_equal(got.images + (size_t)i * size, got.images + (size_t)(i - 1) * size,
+                                        size);
+        }
+    }
+    rb_loader_close(&loader);
+    rb_loader_close(&once);
+}
+
 /* Work is counted, whoever does it: at least what was delivered, and no more than the ring beyond it. */
 static void work_is_counted(void **state) {
     (void)state;
@@ -325,6 +396,13 @@ static void wrong_options_are_refused(void **state) {
     options = options_for(true, 1);
     options.decode.max_pixels = 0;
     assert_int_equal(rb_loader_open(&loader, &options, &err), REVBIFPN_BAD_ARGUMENT);
+    options = options_for(true, 1);
+    options.repeats = -1;
+    assert_int_equal(rb_loader_open(&loader, &options, &err), REVBIFPN_BAD_ARGUMENT);
+    assert_non_null(strstr(err.text, "--aug-repeats -1"));
+    options = options_for(true, 1);
+    options.train.vflip = 2;
+    assert_int_equal(rb_loader_open(&loader, &options, &err), REVBIFPN_BAD_ARGUMENT);
     options = options_for(false, 1);
     options.eval.crop_pct = 2;
     assert_int_equal(rb_loader_open(&loader, &options, &err), REVBIFPN_BAD_ARGUMENT);
@@ -336,6 +414,8 @@ static void wrong_options_are_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_PICTURES(same_batches_for_any_threads),
+        WITH_PICTURES(same_recipes_for_any_threads),
+        WITH_PICTURES(repetitions_are_drawn_anew),
         WITH_PICTURES(work_is_counted),
         WITH_PICTURES(resume_in_mid_epoch),
         WITH_PICTURES(epochs_visit_each_picture_once),
