@@ -201,10 +201,10 @@ static revbifpn_status read_metadata(rb_pth *pth, uint32_t dict) {
     for (uint32_t cell = p->values[own].as.items.first; cell; cell = p->cells[p->cells[cell].next].next) {
         const rb_pickle_value *k = &p->values[p->cells[cell].value];
         const rb_pickle_value *v = &p->values[p->cells[p->cells[cell].next].value];
-        bool texts = k->kind == RB_PICKLE_TEXT && v->kind == RB_PICKLE_TEXT && k->as.text.length < 64 &&
-                     v->as.text.length <= METADATA_VALUE_MAX;
+        bool named = k->kind == RB_PICKLE_TEXT && k->as.text.length < 64;
+        bool texts = named && v->kind == RB_PICKLE_TEXT && v->as.text.length <= METADATA_VALUE_MAX;
         char key[64] = "";
-        if (texts) memcpy(key, p->bytes + k->as.text.start, k->as.text.length);
+        if (named) memcpy(key, p->bytes + k->as.text.start, k->as.text.length);
         json_t *text =
             texts ? json_stringn((const char *)p->bytes + v->as.text.start, v->as.text.length) : NULL;
         if (!text || strlen(json_string_value(text)) != v->as.text.length ||
