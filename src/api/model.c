@@ -125,13 +125,13 @@ revbifpn_status revbifpn_model_prepare(revbifpn_model *model, int width, int hei
     if (width) config.image_width = width;
     if (height) config.image_height = height;
     TRY(rb_config_check(&config, err));
-    if (crop_pct && !(crop_pct > 0 && crop_pct <= 1))
+    if (crop_pct != 0 && !(crop_pct > 0 && crop_pct <= 1))
         return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "crop-pct %g: above 0, at most 1", crop_pct);
     if (interpolation && strcmp(interpolation, "bicubic") != 0 && strcmp(interpolation, "bilinear") != 0)
         return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "interpolation '%.40s': bilinear or bicubic",
                        interpolation);
     model->info.config = config;
-    if (crop_pct) p->crop_pct = crop_pct;
+    if (crop_pct != 0) p->crop_pct = crop_pct;
     if (interpolation) strcpy(p->interpolation, interpolation);
 fail:
     return status;

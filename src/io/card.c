@@ -159,7 +159,9 @@ static revbifpn_status read_size(const char *path, json_t *size, revbifpn_model_
         return REFUSE("%s: 'input_size' is not [%d, height, width]", path, c->input_channels);
     c->image_height = height;
     c->image_width = width;
-    return rb_config_check(c, err) == REVBIFPN_OK ? REVBIFPN_OK : rb_fail_prefix(err, "%s: ", path);
+    if (rb_config_check(c, err) == REVBIFPN_OK) return REVBIFPN_OK;
+    err->status = REVBIFPN_BAD_FILE;
+    return rb_fail_prefix(err, "%s: 'input_size': ", path);
 }
 
 /* mean, std, crop_pct and interpolation, each by default ImageNet's. */
