@@ -50,6 +50,12 @@ revbifpn_status cli_model(const cli_args *args, revbifpn *ctx, revbifpn_model_co
     return REVBIFPN_OK;
 }
 
+revbifpn_status cli_prepare(const cli_args *args, revbifpn_model *model) {
+    const cli_value *size = cli_get(args, "imgsz");
+    return revbifpn_model_prepare(model, size->width, size->height, cli_real(args, "crop-pct"),
+                                  cli_text(args, "interpolation"));
+}
+
 int cli_finish(const cli_args *args, int code) {
     errno = 0;
     if (!fflush(stdout) && !ferror(stdout)) return code;

@@ -18,6 +18,8 @@ int cli_report(const cli_args *args, const revbifpn *ctx, revbifpn_status status
 int cli_usage(const cli_args *args, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The network of --model with --imgsz and --classes applied. */
 revbifpn_status cli_model(const cli_args *args, revbifpn *ctx, revbifpn_model_config *out);
+/* --imgsz, --crop-pct and --interpolation: how trained weights look at pictures. */
+revbifpn_status cli_prepare(const cli_args *args, revbifpn_model *model);
 /* CLI_FAILED with a line on stderr when something written to stdout was lost (full disk), else `code`. */
 int cli_finish(const cli_args *args, int code);
 

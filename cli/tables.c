@@ -32,6 +32,13 @@
             "precision", "float32|bf16", "float32",                                                          \
             "arithmetic of the blocks' 1x1 convolutions: float32, or factors in bf16 and sums in float32")   \
     }
+#define PREPARE                                                                                              \
+    {SIZE("imgsz", "size of the pictures, multiples of 32; default: as the weights say")},                   \
+        {REAL("crop-pct", NULL, 0.01, 1,                                                                     \
+              "part of the resized picture to look at; default: as the weights say")},                       \
+    {                                                                                                        \
+        CHOICE("interpolation", "bicubic|bilinear", NULL, "resizing; default: as the weights say")           \
+    }
 #define JSON                                                                                                 \
     { FLAG("json", "one JSON object instead of text") }
 #define MACHINE                                                                                              \
@@ -155,9 +162,10 @@ static const cli_option train_options[] = {
 
 static const cli_option val_options[] = {
     {.heading = "Data", TEXT("data", "DIR", "folder with val/CLASS/*, or CLASS/*"), .required = true},
-    {TEXT("weights", "FILE", "weights, for instance RUN/weights/best.safetensors"), .required = true},
+    {TEXT("weights", "FILE", "weights: RUN/weights/best.safetensors, or a .pth of PyTorch"),
+     .required = true},
     {INT("batch", "0", 0, 65536, "pictures in a batch; 0: chosen")},
-    {REAL("crop-pct", NULL, 0.01, 1, "part of the resized picture to look at; default: as the weights say")},
+    PREPARE,
     {WORKERS},
     {MAX_BAD},
     {MAX_PIXELS},
@@ -170,9 +178,24 @@ static const cli_option predict_options[] = {
     {.heading = "Pictures",
      TEXT("source", "FILE|DIR", "a picture, or a folder of pictures (with its subfolders)"),
      .required = true},
-    {TEXT("weights", "FILE", "weights, for instance RUN/weights/best.safetensors"), .required = true},
+    {TEXT("weights", "FILE", "weights: RUN/weights/best.safetensors, or a .pth of PyTorch"),
+     .required = true},
+    PREPARE,
     {INT("topk", "5", 1, 1000, "classes to name, the most probable first")},
     {FLAG("json", "one JSON object a line and picture: file, predictions (class, probability)")},
+    MACHINE,
+    END};
+
+static const cli_option convert_options[] = {
+    {.heading = "Files",
+     TEXT("weights", "FILE", "weights to read: safetensors, or .pth of PyTorch, by content"),
+     .required = true},
+    {TEXT("out", "FILE", "weights to write: NAME.safetensors, NAME.pth, NAME.pt or NAME.pth.tar"),
+     .required = true},
+    {TEXT("key", "KEY",
+          "of a checkpoint with several state dicts, the one to take; default: state_dict, model")},
+    {FLAG("ema", "the averaged weights of a timm checkpoint: --key state_dict_ema")},
+    {TEXT("config", "FILE.json", "the network, when neither the file nor its tensors tell it")},
     MACHINE,
     END};
 
@@ -236,6 +259,12 @@ const cli_verb cli_verbs[] = {
      "a line "
      "on stderr, and the exit status is 1 at the end.",
      predict_options, verb_predict},
+    {"convert", "weights from and to PyTorch's .pth",
+     "Reads weights and writes them in the format that the name of the new file gives; the values stay as "
+     "they "
+     "are. "
+     "PyTorch reads the .pth with torch.load(FILE, weights_only=True).",
+     convert_options, verb_convert},
     {"plan", "the memory of a step, without running it",
      "Counts every byte of a step by a dry run of the code that would run. Allocates nothing of it.",
      plan_options, verb_plan},

@@ -91,6 +91,7 @@ int verb_predict(const cli_args *args) {
         code = cli_report(args, NULL, REVBIFPN_OUT_OF_MEMORY);
     } else {
         revbifpn_status status = revbifpn_model_load(p.ctx, cli_text(args, "weights"), &p.model);
+        if (status == REVBIFPN_OK) status = cli_prepare(args, p.model);
         code = status == REVBIFPN_OK ? predict_source(&p) : cli_report(args, p.ctx, status);
     }
     free(p.best);

@@ -36,13 +36,13 @@ int verb_val(const cli_args *args) {
     options.apply_exif = cli_given(args, "exif");
     options.max_bad = (int)cli_int(args, "max-bad");
     options.max_pixels = (uint64_t)cli_int(args, "max-pixels");
-    options.crop_pct = cli_real(args, "crop-pct");
     options.progress = cli_progress_count;
     options.note = print_note;
     options.user = &progress;
     int code = cli_open(args, &ctx);
     if (code) return code;
     revbifpn_status status = revbifpn_model_load(ctx, cli_text(args, "weights"), &model);
+    if (status == REVBIFPN_OK) status = cli_prepare(args, model);
     cli_progress_open(&progress);
     if (status == REVBIFPN_OK) status = revbifpn_evaluate(model, &options, &metrics);
     cli_progress_clear(&progress);

@@ -247,13 +247,35 @@ REVBIFPN_API revbifpn_status revbifpn_synth(revbifpn *ctx, const revbifpn_synth_
 /* ---- trained models ---- */
 
 typedef struct revbifpn_model revbifpn_model;
-/* Reads weights (safetensors with the config, class names and preprocessing in the metadata). */
+/* Reads weights, whatever the file is called: safetensors, or a state dict or checkpoint of PyTorch (.pth;
+ * its state dict alone, or under "state_dict" or "model"). Configuration, class names and preprocessing come
+ * from the file's metadata; of a file without from config.json beside it; else it is the published network
+ * that the tensors fit, prepared as for ImageNet. */
 REVBIFPN_API revbifpn_status revbifpn_model_load(revbifpn *ctx, const char *path,
                                                  revbifpn_model **out) REVBIFPN_CHECKED;
 /* A network with fresh weights from a seed, without class names. */
 REVBIFPN_API revbifpn_status revbifpn_model_create(revbifpn *ctx, const revbifpn_model_config *config,
                                                    uint64_t seed, revbifpn_model **out) REVBIFPN_CHECKED;
+/* Writes weights, PyTorch's way when the name ends in .pth, .pt or .pth.tar, else safetensors, and
+ * config.json beside them (one of another kind that is there already stays). */
 REVBIFPN_API revbifpn_status revbifpn_model_save(revbifpn_model *model, const char *path) REVBIFPN_CHECKED;
+/* Reads the weights in file `weights` and writes them to `out`, whose name gives the format: .safetensors, or
+ * .pth, .pt, .pth.tar, which the published code takes with load_state_dict(torch.load(out,
+ * weights_only=True)). The values stay as they are, to the bit; float16, bfloat16 and float64 become float32.
+ * Both formats keep configuration, class names, preprocessing and grid; the rest of a checkpoint (optimizer,
+ * epoch) is left out. key     of several state dicts in a PyTorch checkpoint the one to take, for instance
+ * "state_dict_ema"; NULL: the one that revbifpn_model_load takes config  the network of a file that does not
+ * say it; NULL: found as revbifpn_model_load does `out` appears whole or not at all. Errors: BAD_ARGUMENT
+ * (another ending of `out`, no such key, `config` is another network than the file says), BAD_FILE (content
+ * wrong, truncated, hostile; or tensors missing, of another shape, or too many), IO_FAILED, OUT_OF_MEMORY. */
+REVBIFPN_API revbifpn_status revbifpn_convert(revbifpn *ctx, const char *weights, const char *out,
+                                              const char *key,
+                                              const revbifpn_model_config *config) REVBIFPN_CHECKED;
+/* Looks at pictures in another way than the weights say: size (both sides multiples of 4·2^(streams−1)), part
+ * of the resized picture, "bicubic" or "bilinear". 0 and NULL keep what there is. */
+REVBIFPN_API revbifpn_status revbifpn_model_prepare(revbifpn_model *model, int width, int height,
+                                                    double crop_pct,
+                                                    const char *interpolation) REVBIFPN_CHECKED;
 REVBIFPN_API void revbifpn_model_free(revbifpn_model **model);
 REVBIFPN_API const revbifpn_model_config *revbifpn_model_configuration(const revbifpn_model *model);
 /* Name of a class, or NULL when the index is out of range or the weights have no names. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/weights.h"
 #include "model/config.h"
 
 double golden_u(const char *name, uint64_t i) {
@@ -311,6 +312,36 @@ revbifpn_status golden_run(const char *path, rb_cpu_level level, int threads, go
     r->pass = within(r);
 fail:
     rb_free(stored);
+    close_case(&g);
+    return status;
+}
+
+static revbifpn_status fill_from_file(rb_params *params, const char *weights, rb_error *err) {
+    revbifpn_status status;
+    rb_tensor_file *file = NULL;
+    TRY(rb_tensor_file_open(&file, weights, err));
+    status = rb_weights_read(file, params, NULL, err);
+fail:
+    rb_tensor_file_close(&file);
+    return status;
+}
+
+revbifpn_status golden_logits(const char *path, const char *weights, float *logits, double *error,
+                              rb_error *err) {
+    revbifpn_status status;
+    golden_case g = {0};
+    tally eval = {0};
+    TRY(open_case(&g, path, rb_cpu_detect(), 2, err));
+    if (weights)
+        TRY(fill_from_file(&g.model.params, weights, err));
+    else
+        golden_fill(&g.model.params);
+    make_input(&g);
+    TRY(step(&g, false, false, false, NULL, err));
+    compare_outputs(&g, json_object_get(g.root, "eval"), &eval);
+    *error = tally_ratio(&eval);
+    memcpy(logits, g.model.logits, (size_t)g.image.n * (size_t)g.model.config.classes * sizeof *logits);
+fail:
     close_case(&g);
     return status;
 }

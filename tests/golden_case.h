@@ -20,6 +20,11 @@ revbifpn_status golden_run(const char *path, rb_cpu_level level, int threads, go
                            rb_error *err);
 void golden_print(const golden_result *result);
 
+/* The logits of inference alone, with the weights of a file (NULL: by the formula), in `logits` (batch ×
+ * classes); *error: relative L2 against the golden ones. */
+revbifpn_status golden_logits(const char *path, const char *weights, float *logits, double *error,
+                              rb_error *err);
+
 /* The formula of the golden files: u(name, i) in [−1, 1). */
 double golden_u(const char *name, uint64_t i);
 /* Fills all weights and statistics by the formula. */

@@ -4,6 +4,7 @@
 
 #include "api/context.h"
 #include "image/image.h"
+#include "io/pth.h"
 #include "model/config.h"
 
 revbifpn_status rb_api_prepare(revbifpn_model *model, rb_shape image) {
@@ -52,13 +53,33 @@ fail:
     return status;
 }
 
-revbifpn_status revbifpn_model_load(revbifpn *ctx, const char *path, revbifpn_model **out) {
+/* What the file says of itself, or `config` when it says nothing. */
+static revbifpn_status read_info(revbifpn *ctx, const rb_tensor_file *file,
+                                 const revbifpn_model_config *config, rb_weights_info *info) {
+    revbifpn_status status;
+    char difference[200];
+    const char *path = rb_tensor_file_path(file);
+    if (!config) return rb_weights_read_info(file, info, &ctx->error);
+    TRY(rb_config_check(config, &ctx->error));
+    *info =
+        (rb_weights_info){.config = *config, .preprocess = rb_preprocess_default(), .grid = RB_GRID_START};
+    if (!rb_tensor_file_metadata(file, "config")) return REVBIFPN_OK;
+    TRY(rb_weights_read_info(file, info, &ctx->error));
+    if (!rb_config_equal_architecture(&info->config, config, difference, sizeof difference))
+        status = rb_fail(&ctx->error, REVBIFPN_BAD_ARGUMENT, "%s: says itself that it is another network: %s",
+                         path, difference);
+fail:
+    return status;
+}
+
+static revbifpn_status load(revbifpn *ctx, const char *path, const char *key,
+                            const revbifpn_model_config *config, revbifpn_model **out) {
     revbifpn_status status;
     rb_tensor_file *file = NULL;
     rb_weights_info info = {0};
     *out = NULL;
-    TRY(rb_tensor_file_open(&file, path, &ctx->error));
-    TRY(rb_weights_read_info(file, &info, &ctx->error));
+    TRY(rb_tensor_file_open_key(&file, path, key, &ctx->error));
+    TRY(read_info(ctx, file, config, &info));
     TRY(open_model(ctx, &info.config, out));
     TRY(rb_weights_read(file, &(*out)->network.params, NULL, &ctx->error));
     (*out)->info = info;
@@ -71,8 +92,49 @@ fail:
     return status;
 }
 
+revbifpn_status revbifpn_model_load(revbifpn *ctx, const char *path, revbifpn_model **out) {
+    return load(ctx, path, NULL, NULL, out);
+}
+
 revbifpn_status revbifpn_model_save(revbifpn_model *model, const char *path) {
     return rb_weights_save(path, &model->network.params, &model->info, NULL, &model->ctx->error);
+}
+
+revbifpn_status revbifpn_convert(revbifpn *ctx, const char *weights, const char *out, const char *key,
+                                 const revbifpn_model_config *config) {
+    revbifpn_status status;
+    revbifpn_model *model = NULL;
+    static const char ending[] = ".safetensors";
+    size_t length = strlen(out), end = sizeof ending - 1;
+    if (!rb_pth_name(out) && (length <= end || strcmp(out + length - end, ending) != 0))
+        return rb_fail(&ctx->error, REVBIFPN_BAD_ARGUMENT,
+                       "%s: the name must end in .safetensors, .pth, .pt or .pth.tar", out);
+    TRY(load(ctx, weights, key, config, &model));
+    status = revbifpn_model_save(model, out);
+fail:
+    revbifpn_model_free(&model);
+    return status;
+}
+
+revbifpn_status revbifpn_model_prepare(revbifpn_model *model, int width, int height, double crop_pct,
+                                       const char *interpolation) {
+    revbifpn_status status;
+    rb_error *err = &model->ctx->error;
+    revbifpn_model_config config = model->info.config;
+    rb_preprocess *p = &model->info.preprocess;
+    if (width) config.image_width = width;
+    if (height) config.image_height = height;
+    TRY(rb_config_check(&config, err));
+    if (crop_pct != 0 && !(crop_pct > 0 && crop_pct <= 1))
+        return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "crop-pct %g: above 0, at most 1", crop_pct);
+    if (interpolation && strcmp(interpolation, "bicubic") != 0 && strcmp(interpolation, "bilinear") != 0)
+        return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "interpolation '%.40s': bilinear or bicubic",
+                       interpolation);
+    model->info.config = config;
+    if (crop_pct != 0) p->crop_pct = crop_pct;
+    if (interpolation) strcpy(p->interpolation, interpolation);
+fail:
+    return status;
 }
 
 void revbifpn_model_free(revbifpn_model **handle) {

@@ -121,8 +121,9 @@ static revbifpn_status check_repeats(const char *path, const char **names, int c
     return REVBIFPN_OK;
 }
 
-static revbifpn_status check_sources(const char *path, const rb_tensor_source *tensors, int count,
-                                     const rb_tensor_metadata *metadata, int metadata_count, rb_error *err) {
+revbifpn_status rb_tensor_sources_check(const char *path, const rb_tensor_source *tensors, int count,
+                                        const rb_tensor_metadata *metadata, int metadata_count,
+                                        rb_error *err) {
     revbifpn_status status;
     int most = count > metadata_count ? count : metadata_count;
     const char **names = rb_alloc(rb_size_mul((size_t)most, sizeof *names));
@@ -151,7 +152,7 @@ revbifpn_status rb_tensor_file_write(const char *path, const rb_tensor_source *t
     rb_file_writer writer = {0};
     sink measure = {.err = err}, out = {.writer = &writer, .err = err};
     unsigned char length[8];
-    TRY(check_sources(path, tensors, count, metadata, metadata_count, err));
+    TRY(rb_tensor_sources_check(path, tensors, count, metadata, metadata_count, err));
     put_header(&measure, tensors, count, metadata, metadata_count);
     if (measure.bytes > MAX_HEADER - DATA_ALIGNMENT)
         return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "%s: header of %zu bytes, more than readers take", path,

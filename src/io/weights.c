@@ -3,7 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "io/card.h"
 #include "io/config.h"
+#include "io/pth.h"
+#include "io/weights_guess.h"
 #include "io/weights_json.h"
 
 static const void *data_of(const rb_params *params, const rb_param *p) {
@@ -57,7 +60,11 @@ static revbifpn_status write_file(const char *path, const rb_tensor_source *list
         {"format", "pt"},     {"config", config},
         {"classes", classes}, {"preprocessing", preprocess},
         {"grid", grid},       {"training", checkpoint ? checkpoint->training : NULL}};
-    status = rb_tensor_file_write(path, list, count, metadata, checkpoint ? 6 : 5, err);
+    if (rb_pth_name(path) && !checkpoint) /* "format" says what the metadata of safetensors is about */
+        status = rb_pth_write(path, list, count, metadata + 1, 4, err);
+    else
+        status = rb_tensor_file_write(path, list, count, metadata, checkpoint ? 6 : 5, err);
+    if (status == REVBIFPN_OK && !checkpoint) status = rb_card_write(path, info, err);
 fail:
     rb_free(config);
     rb_free(classes);
@@ -93,6 +100,7 @@ revbifpn_status rb_weights_read_info(const rb_tensor_file *file, rb_weights_info
                *grid = rb_tensor_file_metadata(file, "grid");
     const char *classes = rb_tensor_file_metadata(file, "classes");
     const char *preprocess = rb_tensor_file_metadata(file, "preprocessing");
+    if (!config && !classes && !preprocess && !grid) return rb_weights_guess(file, info, err);
     if (!config || !classes || !preprocess || !grid)
         return missing(file,
                        !config    ? "config"
@@ -118,6 +126,8 @@ fail:
 static revbifpn_status read_tensor(const rb_tensor_file *file, const rb_param *p, const char *name,
                                    void *data, rb_error *err) {
     rb_tensor_source like = source_of(p, name, data);
+    if (like.dtype == RB_DTYPE_F32)
+        return rb_tensor_file_read_floats(file, name, like.ndim, like.shape, data, err);
     return rb_tensor_file_read(file, name, like.dtype, like.ndim, like.shape, data, err);
 }
 

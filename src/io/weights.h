@@ -1,8 +1,9 @@
-/* A weights file: safetensors under the published tensor names, `num_batches_tracked` included, so that
- * PyTorch's load_state_dict(strict=True) takes it. The metadata says all that is needed to use it: "config"
- * (the network), "classes" (names), "preprocessing", "grid" (k of the state's grid 2^-k). No path, time, host
- * or thread count is in it: equal runs give equal files. A checkpoint is the same file with the optimizer's
- * tensors and a "training" record. */
+/* A weights file: safetensors, or PyTorch's own format when the name ends in .pth, .pt or .pth.tar, under the
+ * published tensor names, `num_batches_tracked` included, so that PyTorch's load_state_dict(strict=True)
+ * takes it. The metadata says all that is needed to use it: "config" (the network), "classes" (names),
+ * "preprocessing", "grid" (k of the state's grid 2^-k); config.json beside it says the same to other programs
+ * (io/card.h). No path, time, host or thread count is in it: equal runs give equal files. A checkpoint is a
+ * safetensors file with the optimizer's tensors and a "training" record. */
 #ifndef RB_IO_WEIGHTS_H
 #define RB_IO_WEIGHTS_H
 
@@ -47,10 +48,11 @@ typedef struct rb_checkpoint {
 
 revbifpn_status rb_weights_save(const char *path, const rb_params *params, const rb_weights_info *info,
                                 const rb_checkpoint *checkpoint, rb_error *err) RB_CHECKED;
-/* The metadata of an open file, checked. */
+/* The metadata of an open file, checked; of a file without, what io/weights_guess.h finds out. */
 revbifpn_status rb_weights_read_info(const rb_tensor_file *file, rb_weights_info *info,
                                      rb_error *err) RB_CHECKED;
-/* Every tensor of `params`, exactly: a missing, extra or differently shaped one is an error that names it. */
+/* Every tensor of `params`, exactly (float32 out of any floating type): a missing, extra or differently
+ * shaped one is an error that names it. */
 revbifpn_status rb_weights_read(const rb_tensor_file *file, rb_params *params, rb_checkpoint *checkpoint,
                                 rb_error *err) RB_CHECKED;
 

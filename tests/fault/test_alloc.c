@@ -9,7 +9,7 @@
 #include "base/memory.h"
 #include "data/synth.h"
 #include "image/image.h"
-#include "io/safetensors.h"
+#include "io/pth.h"
 #include "model/model.h"
 
 static char work[4096], data[4200], run[4200], saved[4200], config_path[4200], path[4200];
@@ -167,6 +167,30 @@ fail:
     return status;
 }
 
+/* Written as PyTorch does it, and both of its forms read; a view among the tensors. */
+static revbifpn_status pytorch(rb_error *err) {
+    static const float values[6] = {1, 2, 3, 4, 5, 6};
+    const rb_tensor_source source = {"a", RB_DTYPE_F32, 2, {2, 3}, values};
+    const rb_tensor_metadata entry = {"config", "{}"};
+    rb_tensor_file *file = NULL, *legacy = NULL;
+    float read[6];
+    int64_t turned[2] = {3, 2};
+    char pth[4300];
+    revbifpn_status status;
+    snprintf(pth, sizeof pth, "%s/written.pth", work);
+    TRY(rb_pth_write(pth, &source, 1, &entry, 1, err));
+    TRY(rb_tensor_file_open(&file, pth, err));
+    TRY(rb_tensor_file_read(file, "a", RB_DTYPE_F32, 2, source.shape, read, err));
+    assert_memory_equal(read, values, sizeof values);
+    TRY(rb_tensor_file_open(&legacy, source_path("tests/io/pth/small-legacy.pth"), err));
+    TRY(rb_tensor_file_read(legacy, "w.t", RB_DTYPE_F32, 2, turned, read, err));
+    assert_true(read[1] == 4);
+fail:
+    rb_tensor_file_close(&file);
+    rb_tensor_file_close(&legacy);
+    return status;
+}
+
 /* The picture NAME of the work folder. */
 static revbifpn_status decode(const char *name, rb_error *err) {
     rb_image image = {0};
@@ -214,6 +238,7 @@ static void training(void **state) {
 static void files(void **state) {
     (void)state;
     fail_each("safetensors", tensors, true);
+    fail_each("PyTorch's files", pytorch, true);
     fail_each("PNG", decode_png, true);
     fail_each("JPEG", decode_jpeg, true);
 }
