@@ -7,19 +7,11 @@ usage: inference.py --official DIR --python PYTHON [--command build/revbifpn] [-
 A work is network:side:batch:steps. PYTHON has torch, onnx, onnxruntime, numpy, Pillow and safetensors. Ours starts from
 bytes, the others from normalised floats. Refuses to time sides whose outputs differ by more than 1e-4 (the outputs
 are of the size 0.1)."""
-import argparse, os, subprocess, sys, tempfile
+import os, subprocess, sys, tempfile
 
 import session
 
-p = argparse.ArgumentParser()
-p.add_argument("--official", required=True)
-p.add_argument("--python", default=sys.executable)
-p.add_argument("--command", default="build/revbifpn")
-p.add_argument("--rounds", type=int, default=5)
-p.add_argument("--threads", type=int, default=2)
-p.add_argument("--work", default="s0:224:1:100,s0:224:16:10,s4:320:1:10")
-p.add_argument("--out", default="bench/results/inference.json")
-a = p.parse_args()
+a = session.options("s0:224:1:100,s0:224:16:10,s4:320:1:10", 5, "bench/results/inference.json").parse_args()
 here = os.path.dirname(os.path.abspath(__file__))
 GOAL, LIMIT = {"side": "ONNX Runtime", "ratio": 1.3}, 1e-4
 

@@ -8,20 +8,13 @@ Writes a JSON with every single figure, the medians, their ratio, the machine an
 files into the README's table. Goals and losing rows stay in. Nothing is timed when outputs differ (same_outputs.py). The
 published stored form also runs under torch.compile, compiled before it is timed (the first time this takes minutes); it is
 left out, with a line, where that fails. Ours also runs in bf16 when `bench` has --precision."""
-import argparse, os, subprocess, sys
+import os, subprocess, sys
 
 import session
 from session import run
 
-p = argparse.ArgumentParser()
-p.add_argument("--official", required=True)
-p.add_argument("--python", default=sys.executable)
-p.add_argument("--command", default="build/revbifpn")
-p.add_argument("--rounds", type=int, default=3)
+p = session.options("s0:224:16", 3, "bench/results/race.json")
 p.add_argument("--steps", type=int, default=3)
-p.add_argument("--threads", type=int, default=2)
-p.add_argument("--work", default="s0:224:16")
-p.add_argument("--out", default="bench/results/race.json")
 p.add_argument("--no-compile", action="store_true")
 a = p.parse_args()
 LIMIT = 1e-3  # of a difference of log probabilities, which are about 7

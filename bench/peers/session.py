@@ -1,5 +1,18 @@
 """What the races share: every figure from a process of its own, sides in turn (A B A B), medians, the machine."""
-import datetime, json, os, platform, statistics, subprocess, sys
+import argparse, datetime, json, os, platform, statistics, subprocess, sys
+
+
+def options(work, rounds, out):
+    """The options of every race, with this race's defaults."""
+    p = argparse.ArgumentParser()
+    p.add_argument("--official", required=True)
+    p.add_argument("--python", default=sys.executable)
+    p.add_argument("--command", default="build/revbifpn")
+    p.add_argument("--rounds", type=int, default=rounds)
+    p.add_argument("--threads", type=int, default=2)
+    p.add_argument("--work", default=work)
+    p.add_argument("--out", default=out)
+    return p
 
 
 def run(words):

@@ -3,9 +3,12 @@
 between that file's `<!-- race: begin -->` and `<!-- race: end -->`, or `inference:` for inference.
 
 usage: table.py bench/results/race.json [--readme README.md]"""
-import json, re, sys
+import json, os, sys
 
 import goals
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
+import meter
 
 with open(sys.argv[1]) as f:
     race = json.load(f)
@@ -40,11 +43,4 @@ table = "\n".join(lines)
 if "--readme" not in sys.argv:
     print(table)
     sys.exit()
-path = sys.argv[sys.argv.index("--readme") + 1]
-with open(path) as f:
-    text = f.read()
-text, found = re.subn(rf"(<!-- {mark}: begin -->\n).*?(<!-- {mark}: end -->)", lambda m: m[1] + table + "\n" + m[2], text, flags=re.S)
-if not found:
-    sys.exit(f"{path}: no place for the table")
-with open(path, "w") as f:
-    f.write(text)
+meter.put_between(sys.argv[sys.argv.index("--readme") + 1], mark, table)
