@@ -3,7 +3,7 @@
 and depthwise convolution, forward, data gradient, weight gradient, float32.
 
 usage: ops.py [--work s0:224:16,s3:288:2,s6:352:2] [--rounds 7] [--threads N] [--filter TEXT] [--openmp] [--build build]
-              [--out bench/results/ops.json] [--doc docs/performance.md]
+              [--out bench/results/ops.json] [--doc docs/kernels.md]
        ops.py --table [--out …] [--doc …]: no run, only the tables of what --out holds
 
 oneDNN comes from PyPI into a virtual environment below the build folder: the newest (which runs its primitives through
