@@ -236,7 +236,7 @@ static void tell_picture(const checker *c, int i, bool mostly_colour) {
         tell(c, REVBIFPN_TINY, s->path, "%d x %d pixels", r->width, r->height);
     if ((uint64_t)r->width * (uint64_t)r->height > c->options->huge_pixels)
         tell(c, REVBIFPN_HUGE, s->path, "%d x %d pixels", r->width, r->height);
-    if (r->grey && mostly_colour) tell(c, REVBIFPN_GREY, s->path, "grey, and most others are coloured");
+    if (r->grey && !r->damaged && mostly_colour) tell(c, REVBIFPN_GREY, s->path, "grey, and most others are coloured");
 }
 
 static void tell_classes(const checker *c) {
