@@ -198,9 +198,8 @@ tell(const checker *c, revbifpn_finding_kind kind, const char *path, const char 
 }
 
 static bool extension_fits(const char *path, const char *format) {
-    static const char *const known[][3] = {
-        {"jpg", "JPEG", NULL}, {"jpeg", "JPEG", NULL}, {"png", "PNG", NULL},  {"webp", "WebP", NULL},
-        {"gif", "GIF", NULL},  {"bmp", "BMP", NULL},   {"tif", "TIFF", NULL}, {"tiff", "TIFF", NULL}};
+    static const char *const known[][2] = {{"jpg", "JPEG"},  {"jpeg", "JPEG"}, {"png", "PNG"},
+                                           {"webp", "WebP"}, {"gif", "GIF"},   {"bmp", "BMP"}};
     const char *dot = strrchr(path, '.');
     for (size_t i = 0; dot && i < sizeof known / sizeof *known; i++)
         if (!strcasecmp(dot + 1, known[i][0])) return !strcmp(format, known[i][1]);
@@ -236,7 +235,8 @@ static void tell_picture(const checker *c, int i, bool mostly_colour) {
         tell(c, REVBIFPN_TINY, s->path, "%d x %d pixels", r->width, r->height);
     if ((uint64_t)r->width * (uint64_t)r->height > c->options->huge_pixels)
         tell(c, REVBIFPN_HUGE, s->path, "%d x %d pixels", r->width, r->height);
-    if (r->grey && !r->damaged && mostly_colour) tell(c, REVBIFPN_GREY, s->path, "grey, and most others are coloured");
+    if (r->grey && !r->damaged && mostly_colour)
+        tell(c, REVBIFPN_GREY, s->path, "grey, and most others are coloured");
 }
 
 static void tell_classes(const checker *c) {
