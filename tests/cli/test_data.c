@@ -219,6 +219,41 @@ static void statistics_go_into_the_weights(void **state) {
     json_decref(r);
 }
 
+/* The files of ../shared/data/awkward, each under the label of what its index expects. */
+static void awkward_files_are_told(void **state) {
+    (void)state;
+    const char *path = shared_path("data/awkward/index.json");
+    if (!path) {
+        print_message("../shared/data/awkward is not here\n");
+        skip();
+    }
+    json_t *index = json_load_file(path, 0, NULL), *item;
+    FILE *list = fopen(inside("awkward.list"), "we");
+    size_t i;
+    int sure = 0;
+    assert_true(index && list);
+    json_array_foreach(index, i, item) {
+        const char *file = json_string_value(json_object_get(item, "file"));
+        char relative[512];
+        put(relative, sizeof relative, "data/awkward/%s", file);
+        fprintf(list, "%s\t%s\n", shared_path(relative), json_string_value(json_object_get(item, "expect")));
+    }
+    fclose(list);
+    json_t *r = check(inside("awkward.list"), 4);
+    assert_int_equal(json_integer_value(json_object_get(r, "train")), 110);
+    json_array_foreach(index, i, item) {
+        const char *file = json_string_value(json_object_get(item, "file"));
+        const char *expect = json_string_value(json_object_get(item, "expect"));
+        bool fine = !strcmp(expect, "ok"), wrong = !strcmp(expect, "error") || !strcmp(expect, "limit");
+        int unreadable = found(r, "unreadable", file);
+        if ((fine && unreadable) || (wrong && !unreadable)) fail_msg("%s: %d", file, unreadable);
+        sure += fine || wrong;
+    }
+    assert_true(sure > 80);
+    json_decref(index);
+    json_decref(r);
+}
+
 static int set_up(void **state) {
     (void)state;
     make_folder(work);
@@ -242,6 +277,7 @@ int main(void) {
         cmocka_unit_test(wrong_options_are_told),
         cmocka_unit_test(a_clean_set_has_no_faults),
         cmocka_unit_test(each_fault_is_found),
+        cmocka_unit_test(awkward_files_are_told),
         cmocka_unit_test(statistics_go_into_the_weights),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down) ? 1 : 0;
