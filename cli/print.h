@@ -6,9 +6,10 @@
 
 #include "options.h"
 
-enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_DOES_NOT_FIT = 3, CLI_STOPPED = 75 };
+enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_DOES_NOT_FIT = 3, CLI_FAULTS = 4, CLI_STOPPED = 75 };
 #define CLI_EXIT_TEXT                                                                                        \
-    "0 done, 1 failed, 2 wrong option or value, 3 does not fit into --max-memory, 75 stopped by a signal."
+    "0 done, 1 failed, 2 wrong option or value, 3 does not fit into --max-memory, 4 check found faults, 75 " \
+    "stopped by a signal."
 
 /* Opens a context with --threads and --cpu. Failing, it prints why, and *out is NULL. */
 int cli_open(const cli_args *args, revbifpn **out);

@@ -52,6 +52,8 @@
     INT("max-pixels", "178000000", 1, 4000000000, "refuse larger pictures before decoding them")
 #define EXIF FLAG("exif", "turn pictures upright as their EXIF orientation says")
 #define WORKERS INT("workers", "2", 0, 256, "threads that read and prepare pictures; 0: no own ones")
+#define VAL_DATA                                                                                             \
+    { TEXT("val-data", "DIR|FILE", "pictures to validate on, when they do not lie in --data") }
 #define SEED(h) INT("seed", "0", 0, 9007199254740992, h)
 #define OPT                                                                                                  \
     CHOICE("opt", "sgd|momentum|rmsproptf|adamw|lamb|lambc", "sgd",                                          \
@@ -120,9 +122,14 @@
 static const cli_option train_options[] = {
     {.heading = "Data",
      TEXT("data", "DIR",
-          "folder with train/CLASS/* and val/CLASS/*; or CLASS/* with --val-fraction "
-          "(required without --resume)")},
+          "folder with train/CLASS/* and val/CLASS/*; or CLASS/* with --val-fraction; or shards, lists, "
+          "CIFAR-10 "
+          "(docs/data.md; required without --resume)")},
+    VAL_DATA,
     {REAL("val-fraction", "0", 0, 0.9, "part of each class to validate on, when DIR has no val/")},
+    {TEXT("mean", "X,…", "mean of each channel, 0 … 1, or one for all; default: that of ImageNet")},
+    {TEXT("std", "X,…", "deviation of each channel; default: that of ImageNet")},
+    {TEXT("data-stats", "FILE.json", "mean and deviation as revbifpn check --json found them")},
     {CHOICE("interpolation", "bicubic|bilinear|random", "bicubic",
             "how pictures are resized (for validation random means bicubic)")},
     {REAL("crop-pct", "0.875", 0.01, 1, "part of the resized picture that validation looks at")},
@@ -152,7 +159,7 @@ static const cli_option train_options[] = {
     OPTIMIZATION,
     {.heading = "Run", TEXT("out", "DIR", "run folder; default: runs/classify/train, train2, …")},
     {TEXT("resume", "RUN",
-          "go on with the run in this folder; only --data, --epochs, --workers, --max-memory, "
+          "go on with the run in this folder; only --data, --val-data, --epochs, --workers, --max-memory, "
           "--threads and --cpu may be given with it")},
     {INT("checkpoint-steps", "0", 0, 1000000000, "also write a checkpoint every N steps; 0: at epochs only")},
     {BYTES("max-memory",
@@ -161,7 +168,9 @@ static const cli_option train_options[] = {
     END};
 
 static const cli_option val_options[] = {
-    {.heading = "Data", TEXT("data", "DIR", "folder with val/CLASS/*, or CLASS/*"), .required = true},
+    {.heading = "Data",
+     TEXT("data", "DIR", "folder with val/CLASS/*, or CLASS/*; or shards, a list, CIFAR-10 (docs/data.md)"),
+     .required = true},
     {TEXT("weights", "FILE", "weights: RUN/weights/best.safetensors, or a .pth of PyTorch"),
      .required = true},
     {INT("batch", "0", 0, 65536, "pictures in a batch; 0: chosen")},
@@ -188,14 +197,29 @@ static const cli_option predict_options[] = {
 
 static const cli_option convert_options[] = {
     {.heading = "Files",
-     TEXT("weights", "FILE", "weights to read: safetensors, or .pth of PyTorch, by content"),
-     .required = true},
-    {TEXT("out", "FILE", "weights to write: NAME.safetensors, NAME.pth, NAME.pt or NAME.pth.tar"),
+     TEXT("weights", "FILE", "weights to read: safetensors, or .pth of PyTorch, by content")},
+    {TEXT("out", "FILE|DIR",
+          "weights to write: NAME.safetensors, NAME.pth, NAME.pt or NAME.pth.tar; for shards a new folder"),
      .required = true},
     {TEXT("key", "KEY",
           "of a checkpoint with several state dicts, the one to take; default: state_dict, model")},
     {FLAG("ema", "the averaged weights of a timm checkpoint: --key state_dict_ema")},
     {TEXT("config", "FILE.json", "the network, when neither the file nor its tensors tell it")},
+    {.heading = "Shards", TEXT("data", "DIR", "instead of weights a data set, to be packed into shards")},
+    {INT("shards", NULL, 1, 1000000, "how many; a smaller split gets its part of them")},
+    {BYTES("shard-size", "instead of how many: how large about, for instance 256M")},
+    {SEED("seed of the order of the pictures in the shards")},
+    MACHINE,
+    END};
+
+static const cli_option check_options[] = {
+    {.heading = "Data", TEXT("data", "DIR", "a data set, as for train"), .required = true},
+    VAL_DATA,
+    {TEXT("json", "FILE", "also write the whole report as JSON")},
+    {FLAG("all", "show all findings, not only the first 20 of a kind")},
+    {INT("min-side", "16", 1, 65536, "tiny: a side of less")},
+    {INT("huge-pixels", "50000000", 1, 4000000000, "huge: more")},
+    {MAX_PIXELS},
     MACHINE,
     END};
 
@@ -259,11 +283,19 @@ const cli_verb cli_verbs[] = {
      "a line "
      "on stderr, and the exit status is 1 at the end.",
      predict_options, verb_predict},
-    {"convert", "weights from and to PyTorch's .pth",
+    {"check", "what is wrong with a data set",
+     "Decodes every picture of a data set and tells what is unreadable, damaged, there twice, in both "
+     "splits, "
+     "misnamed, tiny, huge or grey, how classes and sizes are distributed, and mean and deviation of the "
+     "channels. "
+     "Changes no picture. Exit status 4 when there are faults.",
+     check_options, verb_check},
+    {"convert", "weights from and to PyTorch's .pth; a data set into shards",
      "Reads weights and writes them in the format that the name of the new file gives; the values stay as "
      "they "
-     "are. "
-     "PyTorch reads the .pth with torch.load(FILE, weights_only=True).",
+     "are. PyTorch reads the .pth with torch.load(FILE, weights_only=True). Or, with --data, packs the files "
+     "of "
+     "a data set into shards of the WebDataset layout.",
      convert_options, verb_convert},
     {"plan", "the memory of a step, without running it",
      "Counts every byte of a step by a dry run of the code that would run. Allocates nothing of it.",

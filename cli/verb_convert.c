@@ -1,5 +1,6 @@
-/* revbifpn convert: weights from one format into another. */
+/* revbifpn convert: weights from one format into another, or a data set into shards. */
 #include "print.h"
+#include "progress.h"
 #include "verbs.h"
 
 static int convert(const cli_args *args, revbifpn *ctx) {
@@ -15,13 +16,52 @@ static int convert(const cli_args *args, revbifpn *ctx) {
     return CLI_OK;
 }
 
-int verb_convert(const cli_args *args) {
-    revbifpn *ctx = NULL;
+static int pack(const cli_args *args, revbifpn *ctx) {
+    cli_progress progress;
+    revbifpn_shard_report report;
+    revbifpn_shard_options options = revbifpn_default_shards();
+    options.data = cli_text(args, "data");
+    options.out = cli_text(args, "out");
+    options.shards = (int)cli_int(args, "shards");
+    options.shard_bytes = cli_get(args, "shard-size")->bytes;
+    options.seed = (uint64_t)cli_int(args, "seed");
+    options.progress = cli_progress_count;
+    options.user = &progress;
+    cli_progress_open(&progress);
+    revbifpn_status status = revbifpn_shards(ctx, &options, &report);
+    cli_progress_clear(&progress);
+    if (status != REVBIFPN_OK) return cli_report(args, ctx, status);
+    printf("%s: %d pictures of %d classes in %d shards, %s\n", options.out, report.pictures, report.classes,
+           report.shards, cli_bytes(report.bytes));
+    return CLI_OK;
+}
+
+/* An option of the other thing that is converted. */
+static int check_options(const cli_args *args) {
+    static const char *const of_weights[] = {"key", "ema", "config"};
+    static const char *const of_data[] = {"shards", "shard-size", "seed"};
+    bool data = cli_given(args, "data");
+    if (data == cli_given(args, "weights"))
+        return cli_usage(args,
+                         data ? "--data and --weights exclude each other" : "--weights FILE is missing");
+    for (int i = 0; i < 3; i++) {
+        const char *name = data ? of_weights[i] : of_data[i];
+        if (cli_given(args, name))
+            return cli_usage(args, "--%s does nothing without --%s", name, data ? "weights" : "data");
+    }
+    if (data && cli_given(args, "shards") == cli_given(args, "shard-size"))
+        return cli_usage(args, "--data needs either --shards or --shard-size");
     if (cli_given(args, "ema") && cli_given(args, "key"))
         return cli_usage(args, "--ema and --key exclude each other");
-    int code = cli_open(args, &ctx);
+    return CLI_OK;
+}
+
+int verb_convert(const cli_args *args) {
+    revbifpn *ctx = NULL;
+    int code = check_options(args);
+    if (!code) code = cli_open(args, &ctx);
     if (code) return code;
-    code = convert(args, ctx);
+    code = cli_given(args, "data") ? pack(args, ctx) : convert(args, ctx);
     revbifpn_close(&ctx);
     return code;
 }

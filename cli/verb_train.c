@@ -38,14 +38,15 @@ static void free_run_name(char name[64]) {
 /* With --resume the run's own arguments count: any other option would be silently ignored, so it is refused.
  */
 static int check_resume(const cli_args *args) {
-    static const char *const allowed = " resume data epochs workers max-memory threads cpu ";
+    static const char *const allowed = " resume data val-data epochs workers max-memory threads cpu ";
     for (int i = 0; args->verb->options[i].name; i++) {
         char word[64];
         snprintf(word, sizeof word, " %s ", args->verb->options[i].name);
         if (args->values[i].given && !strstr(allowed, word))
-            return cli_usage(
-                args, "--%s cannot change in a resumed run; --data, --epochs, --workers and --max-memory can",
-                args->verb->options[i].name);
+            return cli_usage(args,
+                             "--%s cannot change in a resumed run; --data, --val-data, --epochs, --workers "
+                             "and --max-memory can",
+                             args->verb->options[i].name);
     }
     return CLI_OK;
 }
@@ -53,18 +54,30 @@ static int check_resume(const cli_args *args) {
 static void resume_config(const cli_args *args, revbifpn_train_config *c) {
     c->out = cli_text(args, "resume");
     c->data = cli_text(args, "data");
+    c->val_data = cli_text(args, "val-data");
     c->epochs = cli_given(args, "epochs") ? (int)cli_int(args, "epochs") : 0;
     c->workers = (int)cli_int(args, "workers");
     c->max_memory = cli_get(args, "max-memory")->bytes;
 }
 
-static revbifpn_status fresh_config(const cli_args *args, revbifpn *ctx, revbifpn_train_config *c) {
+/* `stats`: room for what --data-stats says. */
+static revbifpn_status fresh_config(const cli_args *args, revbifpn *ctx, revbifpn_train_config *c,
+                                    char stats[2][REVBIFPN_STATS_TEXT]) {
     revbifpn_status status = cli_model(args, ctx, &c->model);
     if (status != REVBIFPN_OK) return status;
     if (!cli_given(args, "classes")) c->model.classes = 0; /* as many as the data has */
     if (cli_given(args, "drop")) c->model.drop = cli_real(args, "drop");
     if (cli_given(args, "drop-path")) c->model.drop_path = cli_real(args, "drop-path");
     c->data = cli_text(args, "data");
+    c->val_data = cli_text(args, "val-data");
+    c->mean = cli_text(args, "mean");
+    c->std = cli_text(args, "std");
+    if (cli_given(args, "data-stats")) {
+        status = revbifpn_data_stats(ctx, cli_text(args, "data-stats"), stats[0], stats[1]);
+        if (status != REVBIFPN_OK) return status;
+        if (!c->mean) c->mean = stats[0];
+        if (!c->std) c->std = stats[1];
+    }
     c->val_fraction = cli_real(args, "val-fraction");
     cli_augmentation(args, c);
     c->crop_pct = cli_real(args, "crop-pct");
@@ -188,7 +201,7 @@ static int open_and_run(run *r, const revbifpn_train_config *config) {
 
 int verb_train(const cli_args *args) {
     run r = {.args = args, .best_top1 = -1};
-    char name[64];
+    char name[64], stats[2][REVBIFPN_STATS_TEXT];
     bool resume = cli_given(args, "resume");
     int code = resume                   ? check_resume(args)
                : cli_text(args, "data") ? CLI_OK
@@ -206,7 +219,7 @@ int verb_train(const cli_args *args) {
     } else {
         free_run_name(name);
         config.out = cli_given(args, "out") ? cli_text(args, "out") : name;
-        status = fresh_config(args, r.ctx, &config);
+        status = fresh_config(args, r.ctx, &config, stats);
     }
     code = status == REVBIFPN_OK ? open_and_run(&r, &config) : cli_report(args, r.ctx, status);
     revbifpn_trainer_close(&r.trainer);

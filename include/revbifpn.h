@@ -340,7 +340,10 @@ typedef enum revbifpn_clip_mode {
 
 typedef struct revbifpn_train_config {
     size_t struct_size;
-    const char *data;            /* image folder: train/CLASS/, val/CLASS/; or CLASS/ with val_fraction */
+    const char *data;            /* image folder: train/CLASS/, val/CLASS/; or CLASS/ with val_fraction; or
+                                    whatever else revbifpn_data.h names */
+    const char *val_data;        /* pictures to validate on, when they are elsewhere; NULL or "" */
+    const char *mean, *std;      /* "0.49,0.46,0.41", or one number for all channels; NULL, "": ImageNet's */
     const char *out;             /* run folder, for instance runs/classify/NAME */
     revbifpn_model_config model; /* classes 0: from the data */
     int epochs, batch, warmup_epochs, checkpoint_steps; /* checkpoint_steps 0: only at epochs */
@@ -386,9 +389,9 @@ REVBIFPN_API revbifpn_train_config revbifpn_default_train(void);
 
 typedef struct revbifpn_trainer revbifpn_trainer;
 /* Starts a run, or goes on with it when `resume` is set and config->out holds one (a checkpoint, or only its
- * args.json). On resume the run's own arguments are used; only epochs, out, data, workers and max_memory come
- * from `config`, the first and the third when set. Nothing is allocated when the plan exceeds max_memory:
- * DOES_NOT_FIT. */
+ * args.json). On resume the run's own arguments are used; only epochs, out, data, val_data, workers and
+ * max_memory come from `config`, the first and the third when set. Nothing is allocated when the plan exceeds
+ * max_memory: DOES_NOT_FIT. */
 REVBIFPN_API revbifpn_status revbifpn_trainer_open(revbifpn *ctx, const revbifpn_train_config *config,
                                                    int resume, revbifpn_trainer **out) REVBIFPN_CHECKED;
 REVBIFPN_API void revbifpn_trainer_close(revbifpn_trainer **trainer);
@@ -467,6 +470,8 @@ REVBIFPN_API revbifpn_bench_options revbifpn_default_bench(void);
  * will be. */
 REVBIFPN_API revbifpn_status revbifpn_bench(revbifpn *ctx, const revbifpn_bench_options *options,
                                             revbifpn_bench_result *out) REVBIFPN_CHECKED;
+
+#include "revbifpn_data.h" /* checking data sets, packing them into shards */
 
 #ifdef __cplusplus
 }

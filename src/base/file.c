@@ -64,6 +64,25 @@ fail:
     return status;
 }
 
+revbifpn_status rb_file_read_range(const char *path, uint64_t offset, size_t size, void *bytes,
+                                   rb_error *err) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) return io_failed(err, "cannot open", path);
+    revbifpn_status status = REVBIFPN_OK;
+    for (size_t done = 0; !status && done < size;) {
+        ssize_t got = pread(fd, (char *)bytes + done, size - done, (off_t)(offset + done));
+        if (got < 0 && errno != EINTR)
+            status = io_failed(err, "cannot read", path);
+        else if (!got)
+            status = rb_fail(err, REVBIFPN_BAD_FILE, "%s: shorter than %llu bytes", path,
+                             (unsigned long long)(offset + size));
+        else if (got > 0)
+            done += (size_t)got;
+    }
+    close(fd);
+    return status;
+}
+
 revbifpn_status rb_file_begin(rb_file_writer *w, const char *path, rb_error *err) {
     *w = (rb_file_writer){0};
     if (strlen(path) >= sizeof w->path)

@@ -3,6 +3,7 @@
 #define RB_BASE_FILE_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "base/status.h"
@@ -11,6 +12,11 @@
  * `limit` bytes. Errors name the path and the reason. Directories and special files are refused. */
 revbifpn_status rb_file_read(const char *path, size_t limit, unsigned char **bytes, size_t *size,
                              rb_error *err) RB_CHECKED;
+
+/* Reads the `size` bytes from `offset` on of `path` into `bytes`. BAD_FILE when there are fewer; IO_FAILED.
+ */
+revbifpn_status rb_file_read_range(const char *path, uint64_t offset, size_t size, void *bytes,
+                                   rb_error *err) RB_CHECKED;
 
 /* A file that appears whole or not at all: written as PATH.tmp, synced, renamed over PATH, folder synced. */
 typedef struct rb_file_writer {

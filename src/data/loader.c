@@ -15,6 +15,7 @@
 
 #include "base/memory.h"
 #include "base/threads.h"
+#include "data/sample.h"
 #include "data/sampler.h"
 
 enum { MAX_THREADS = 256, MAX_REPEATS = 1000, NAMED_FILES = 3 };
@@ -82,13 +83,13 @@ static revbifpn_status load(const rb_loader *l, uint32_t from, uint64_t epoch, u
                             rb_scratch *scratch, bool *damaged, rb_error *err) {
     rb_image image;
     rb_decode_info info;
-    const char *path = l->options.split->samples[from].path;
-    revbifpn_status status = rb_image_read(path, &l->options.decode, &image, &info, err);
+    const rb_sample *sample = &l->options.split->samples[from];
+    revbifpn_status status = rb_sample_read(sample, &l->options.decode, &image, &info, err);
     if (status) return status;
     *damaged = info.damaged;
     status = transform(l, &image, epoch, want, dst, scratch, err);
     rb_image_free(&image);
-    return status ? rb_fail_prefix(err, "%s: ", path) : status;
+    return status ? rb_fail_prefix(err, "%s: ", sample->path) : status;
 }
 
 static file_state known_state(rb_loader *l, uint32_t sample) {

@@ -5,8 +5,9 @@
 
 revbifpn_status rb_train_copy_args(rb_trainer *t, const revbifpn_train_config *config, rb_error *err) {
     revbifpn_train_config a = *config;
-    const char **texts[] = {&a.data, &a.interpolation, &a.out,    &a.train_interpolation,
-                            &a.aa,   &a.color_jitter,  &a.remode, &a.mixup_mode};
+    const char **texts[] = {&a.data,     &a.interpolation, &a.out,    &a.train_interpolation,
+                            &a.aa,       &a.color_jitter,  &a.remode, &a.mixup_mode,
+                            &a.val_data, &a.mean,          &a.std};
     enum { TEXTS = sizeof texts / sizeof *texts };
     size_t size = 0;
     for (int i = 0; i < TEXTS; i++) size += (*texts[i] ? strlen(*texts[i]) : 0) + 1;

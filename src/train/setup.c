@@ -18,6 +18,7 @@ static revbifpn_status override(revbifpn_train_config *args, const revbifpn_trai
                        given->epochs, args->epochs);
     if (given->epochs) args->epochs = given->epochs;
     if (given->data && *given->data) args->data = given->data;
+    if (given->val_data && *given->val_data) args->val_data = given->val_data;
     args->out = given->out;
     args->workers = given->workers;
     args->max_memory = given->max_memory;
@@ -46,6 +47,7 @@ static revbifpn_status open_data(rb_trainer *t, rb_error *err) {
     revbifpn_status status;
     rb_dataset_options options = {
         .purpose = RB_DATASET_TRAIN, .val_fraction = t->args.val_fraction, .seed = t->args.seed};
+    if (*t->args.val_data) options.val_root = t->args.val_data;
     TRY(rb_dataset_open(&t->data, t->args.data, &options, err));
     revbifpn_model_config *c = &t->args.model;
     if (!c->classes) c->classes = t->data.classes;
@@ -141,6 +143,7 @@ static revbifpn_status allocate(rb_trainer *t, rb_error *err) {
     t->prepare_options.classes = t->data.classes;
     TRY(rb_prepare_open(&t->prepare, &t->prepare_options, err));
     t->info = (rb_weights_info){.config = t->args.model, .preprocess = rb_preprocess_default()};
+    TRY(rb_train_statistics(&t->args, &t->info.preprocess, err));
     t->info.preprocess.crop_pct = t->args.crop_pct;
     if (t->val_options.eval.filter == RB_FILTER_BILINEAR)
         strcpy(t->info.preprocess.interpolation, "bilinear");

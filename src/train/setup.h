@@ -11,6 +11,9 @@ revbifpn_status rb_train_check(const revbifpn_train_config *args, rb_error *err)
 revbifpn_status rb_train_copy_args(rb_trainer *t, const revbifpn_train_config *config,
                                    rb_error *err) RB_CHECKED;
 
+/* Mean and deviation as given, into `out`, which has the usual ones. BAD_ARGUMENT. */
+revbifpn_status rb_train_statistics(const revbifpn_train_config *args, rb_preprocess *out,
+                                    rb_error *err) RB_CHECKED;
 /* What the arguments say of the loss and of the optimizer. */
 rb_loss rb_train_loss(const revbifpn_train_config *args);
 rb_optimizer_options rb_train_optimizer(const revbifpn_train_config *args);

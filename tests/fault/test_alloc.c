@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "data/synth.h"
 #include "image/image.h"
@@ -191,6 +192,52 @@ fail:
     return status;
 }
 
+/* The set packed into shards, then read from them: first without indexes, then from those. */
+static revbifpn_status shards(rb_error *err) {
+    revbifpn *ctx = NULL;
+    revbifpn_check_report report;
+    revbifpn_shard_report packed;
+    char out[4300];
+    revbifpn_status status;
+    snprintf(out, sizeof out, "%s/shards", work);
+    remove_folder(out);
+    revbifpn_shard_options options = revbifpn_default_shards();
+    options.data = data;
+    options.out = out;
+    options.shards = 2;
+    revbifpn_check_options check = revbifpn_default_check();
+    check.data = out;
+    TRY(open_context(&ctx, err));
+    TRY(told(ctx, revbifpn_shards(ctx, &options, &packed), err));
+    TRY(told(ctx, revbifpn_check(ctx, &check, &report), err));
+    TRY(told(ctx, revbifpn_check(ctx, &check, &report), err));
+    assert_true(report.train == 12 && report.val == 3 && !report.faults);
+fail:
+    revbifpn_close(&ctx);
+    return status;
+}
+
+/* Lists of good and bad pictures, and the files of CIFAR-10. */
+static revbifpn_status lists(rb_error *err) {
+    revbifpn *ctx = NULL;
+    revbifpn_check_report report;
+    char list[4300], cifar[4300];
+    revbifpn_status status;
+    snprintf(list, sizeof list, "%s/list.txt", work);
+    snprintf(cifar, sizeof cifar, "%s/cifar", work);
+    revbifpn_check_options check = revbifpn_default_check();
+    check.data = list;
+    TRY(open_context(&ctx, err));
+    TRY(told(ctx, revbifpn_check(ctx, &check, &report), err));
+    assert_int_equal(report.found[REVBIFPN_UNREADABLE], 1);
+    check.data = cifar;
+    TRY(told(ctx, revbifpn_check(ctx, &check, &report), err));
+    assert_int_equal(report.train, 2);
+fail:
+    revbifpn_close(&ctx);
+    return status;
+}
+
 /* The picture NAME of the work folder. */
 static revbifpn_status decode(const char *name, rb_error *err) {
     rb_image image = {0};
@@ -243,6 +290,12 @@ static void files(void **state) {
     fail_each("JPEG", decode_jpeg, true);
 }
 
+static void sources(void **state) {
+    (void)state;
+    fail_each("shards", shards, true);
+    fail_each("list and CIFAR-10", lists, true);
+}
+
 /* No file is written with half of its metadata when the JSON library is out of memory. Reading is not tried:
  * jansson's own parser (2.14) corrupts its buffer then. */
 static void json_writing(void **state) {
@@ -291,6 +344,13 @@ static int set_up(void **state) {
     snprintf(file, sizeof file, "%s/a.jpg", work);
     CHECK_OK(rb_image_write_jpeg(file, &image, 90, &err), &err);
     rb_image_free(&image);
+    static const unsigned char records[2 * 3073] = {3, 1, 2};
+    snprintf(file, sizeof file, "%s/list.txt", work);
+    CHECK_OK(rb_file_replace(file, "a.png cat\ngone.png dog\na.jpg cat\n", 33, &err), &err);
+    snprintf(file, sizeof file, "%s/cifar", work);
+    CHECK_OK(rb_folder_make(file, &err), &err);
+    snprintf(file, sizeof file, "%s/cifar/data_batch_1.bin", work);
+    CHECK_OK(rb_file_replace(file, records, sizeof records, &err), &err);
     return 0;
 }
 
@@ -302,10 +362,8 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(files),
-        cmocka_unit_test(networks),
-        cmocka_unit_test(training),
-        cmocka_unit_test(json_writing),
+        cmocka_unit_test(files),   cmocka_unit_test(networks),     cmocka_unit_test(training),
+        cmocka_unit_test(sources), cmocka_unit_test(json_writing),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -1,0 +1,54 @@
+/* Data sets, apart from training on them. */
+#include "api/context.h"
+#include "data/check.h"
+#include "data/shard_write.h"
+#include "io/stats.h"
+
+static revbifpn_status open_all(revbifpn *ctx, const char *data, const char *val_data, rb_dataset *out) {
+    rb_dataset_options options = {.purpose = RB_DATASET_ALL, .val_root = val_data};
+    *out = (rb_dataset){0};
+    if (!data || !*data) return rb_fail(&ctx->error, REVBIFPN_BAD_ARGUMENT, "data: no folder named");
+    return rb_dataset_open(out, data, &options, &ctx->error);
+}
+
+revbifpn_shard_options revbifpn_default_shards(void) {
+    return (revbifpn_shard_options){.struct_size = sizeof(revbifpn_shard_options)};
+}
+
+revbifpn_status revbifpn_shards(revbifpn *ctx, const revbifpn_shard_options *o, revbifpn_shard_report *out) {
+    rb_dataset data;
+    rb_shard_report report = {0};
+    rb_shard_options options = {.shards = o->shards,
+                                .shard_bytes = o->shard_bytes,
+                                .seed = o->seed,
+                                .progress = o->progress,
+                                .user = o->user};
+    if (!o->out || !*o->out) return rb_fail(&ctx->error, REVBIFPN_BAD_ARGUMENT, "out: no folder named");
+    revbifpn_status status = open_all(ctx, o->data, NULL, &data);
+    if (status == REVBIFPN_OK) status = rb_shards_write(&data, o->out, &options, &report, &ctx->error);
+    *out = (revbifpn_shard_report){
+        .shards = report.shards, .pictures = report.pictures, .classes = data.classes, .bytes = report.bytes};
+    rb_dataset_close(&data);
+    return status;
+}
+
+revbifpn_check_options revbifpn_default_check(void) {
+    return (revbifpn_check_options){.struct_size = sizeof(revbifpn_check_options),
+                                    .min_side = 16,
+                                    .huge_pixels = 50000000,
+                                    .max_pixels = 178000000};
+}
+
+revbifpn_status revbifpn_check(revbifpn *ctx, const revbifpn_check_options *o, revbifpn_check_report *out) {
+    rb_dataset data;
+    revbifpn_status status = open_all(ctx, o->data, o->val_data, &data);
+    if (status == REVBIFPN_OK) status = rb_check(&data, o, ctx->pool, out, &ctx->error);
+    rb_dataset_close(&data);
+    return status;
+}
+
+revbifpn_status revbifpn_data_stats(revbifpn *ctx, const char *path, char mean[REVBIFPN_STATS_TEXT],
+                                    char std[REVBIFPN_STATS_TEXT]) {
+    _Static_assert((int)REVBIFPN_STATS_TEXT == (int)RB_STATS_TEXT, "one size of these texts");
+    return rb_stats_read(path, mean, std, &ctx->error);
+}
