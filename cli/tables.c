@@ -154,6 +154,7 @@ static const cli_option train_options[] = {
     {TEXT("resume", "RUN",
           "go on with the run in this folder; only --data, --epochs, --workers, --max-memory, "
           "--threads and --cpu may be given with it")},
+    {CHOICE("tensorboard", "on|off", "on", "write event files for TensorBoard into the run folder")},
     {INT("checkpoint-steps", "0", 0, 1000000000, "also write a checkpoint every N steps; 0: at epochs only")},
     {BYTES("max-memory",
            "stop before anything is allocated (exit status 3) when the plan is larger; 512M, 4G")},

@@ -80,6 +80,7 @@ static revbifpn_status fresh_config(const cli_args *args, revbifpn *ctx, revbifp
     c->precision = strcmp(cli_text(args, "precision"), "bf16") ? REVBIFPN_FLOAT32 : REVBIFPN_BF16;
     c->bn_update_double = !strcmp(cli_text(args, "bn-update"), "double");
     c->checkpoint_steps = (int)cli_int(args, "checkpoint-steps");
+    c->tensorboard = !strcmp(cli_text(args, "tensorboard"), "on");
     c->max_memory = cli_get(args, "max-memory")->bytes;
     /* what is wrong with the network is told before the data is looked at, which may take long */
     revbifpn_cost cost;

@@ -381,6 +381,7 @@ typedef struct revbifpn_train_config {
     /* loss */
     int bce_loss, bce_sum;
     double bce_target_thresh; /* targets above it are 1, others 0; 0: as they are */
+    int tensorboard;          /* write event files into the run folder (docs/report.md) */
 } revbifpn_train_config;
 REVBIFPN_API revbifpn_train_config revbifpn_default_train(void);
 

@@ -61,6 +61,10 @@ int rb_model_stride(const revbifpn_model_config *config);
 revbifpn_status rb_model_check_input(const revbifpn_model_config *config, rb_shape image, bool training,
                                      rb_error *err) RB_CHECKED;
 
+/* Picture i of the batch as the network sees it: normalised, boxes erased, on the grid; floats h,w,c. Between
+ * passes only: the kept arena holds it meanwhile. */
+void rb_model_seen(rb_model *model, const rb_pass *pass, const rb_images *images, int i, float *floats);
+
 /* Runs the network up to the logits (with classes) or the pyramid. Resets both arenas. */
 revbifpn_status rb_model_forward(rb_model *model, rb_pass *pass, const rb_images *images,
                                  rb_observer *observe, void *arg) RB_CHECKED;
