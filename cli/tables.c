@@ -41,6 +41,11 @@
     }
 #define JSON                                                                                                 \
     { FLAG("json", "one JSON object instead of text") }
+#define PROGRESS                                                                                             \
+    {                                                                                                        \
+        CHOICE("progress", "none|bar|log|json", NULL,                                                        \
+               "on stderr: a bar, a line now and then, or JSON lines; default: bar on a terminal, else log") \
+    }
 #define MACHINE                                                                                              \
     {.heading = "Machine",                                                                                   \
      INT("threads", "0", 0, 1024, "threads; 0: as many as the affinity mask and the cgroup quota allow")},   \
@@ -153,11 +158,12 @@ static const cli_option train_options[] = {
     {.heading = "Run", TEXT("out", "DIR", "run folder; default: runs/classify/train, train2, …")},
     {TEXT("resume", "RUN",
           "go on with the run in this folder; only --data, --epochs, --workers, --max-memory, "
-          "--threads and --cpu may be given with it")},
+          "--threads, --cpu and --progress may be given with it")},
     {CHOICE("tensorboard", "on|off", "on", "write event files for TensorBoard into the run folder")},
     {INT("checkpoint-steps", "0", 0, 1000000000, "also write a checkpoint every N steps; 0: at epochs only")},
     {BYTES("max-memory",
            "stop before anything is allocated (exit status 3) when the plan is larger; 512M, 4G")},
+    PROGRESS,
     MACHINE,
     END};
 
@@ -172,6 +178,7 @@ static const cli_option val_options[] = {
     {MAX_PIXELS},
     {EXIF},
     JSON,
+    PROGRESS,
     MACHINE,
     END};
 
@@ -244,6 +251,7 @@ static const cli_option synth_options[] = {
     {INT("classes", "6", 2, 10, "classes")},
     {INT("imgsz", "64", 16, 2048, "side of the pictures")},
     {SEED("seed; the same options give the same files")},
+    PROGRESS,
     MACHINE,
     END};
 
