@@ -184,13 +184,21 @@ static const cli_option val_options[] = {
 
 static const cli_option predict_options[] = {
     {.heading = "Pictures",
-     TEXT("source", "FILE|DIR", "a picture, or a folder of pictures (with its subfolders)"),
+     TEXT("source", "FILE|DIR|GLOB|-",
+          "a picture, a folder (with its subfolders), a pattern in quotes, or - for paths on standard input"),
      .required = true},
     {TEXT("weights", "FILE", "weights: RUN/weights/best.safetensors, or a .pth of PyTorch"),
      .required = true},
     PREPARE,
     {INT("topk", "5", 1, 1000, "classes to name, the most probable first")},
-    {FLAG("json", "one JSON object a line and picture: file, predictions (class, probability)")},
+    {CHOICE("format", "text|json|csv", "text",
+            "json: an object a line and picture (file, predictions); csv: file, rank, class, probability")},
+    {FLAG("json", "the same as --format json")},
+    {TEXT("save-pictures", "DIR", "write the pictures with their labels into DIR, as NAME.png")},
+    {TEXT("features", "DIR",
+          "write the maps of the pyramid into DIR, as NAME.map0.npy … (channels, height, width)")},
+    {TEXT("saliency", "DIR",
+          "write into DIR how much each pixel moves the first answer (gradient of its logit), as NAME.png")},
     MACHINE,
     END};
 
@@ -264,7 +272,7 @@ const cli_verb cli_verbs[] = {
     {"val", "top-1 and top-5 of trained weights", "Measures top-1 and top-5 of trained weights.", val_options,
      verb_val},
     {"predict", "the most probable classes of pictures",
-     "Names the most probable classes of one picture or of all in a folder. Pictures that cannot be read get "
+     "Names the most probable classes of pictures. Pictures that cannot be read get "
      "a line "
      "on stderr, and the exit status is 1 at the end.",
      predict_options, verb_predict},

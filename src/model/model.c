@@ -144,6 +144,18 @@ revbifpn_status rb_model_backward(rb_model *m, rb_pass *pass) {
     return finish_backward(m, pass);
 }
 
+revbifpn_status rb_model_input_gradient(rb_model *m, rb_pass *pass, int class, float *floats) {
+    revbifpn_status status;
+    rb_exec *x = pass->exec;
+    rb_zero(x, m->params.gradient, m->params.trained * sizeof(float));
+    rb_zero(x, m->d_logits, (size_t)m->config.classes * sizeof(float));
+    if (!x->dry) m->d_logits[class] = 1;
+    TRY(rb_model_backward(m, pass));
+    rb_stem_backward(x, m->image, m->config.widths[0] / 16, m->streams.d[0], floats);
+fail:
+    return status;
+}
+
 rb_source rb_model_stream(const rb_model *m, const rb_pass *pass, int i) {
     return (rb_source){.shape = m->streams.shape[i],
                        .ld = m->streams.shape[i].c,
@@ -153,6 +165,7 @@ rb_source rb_model_stream(const rb_model *m, const rb_pass *pass, int i) {
 }
 
 void rb_model_maps(rb_model *m, rb_pass *pass, float *const maps[]) {
+    if (m->config.classes) rb_arena_release(&pass->exec->scratch, 0);
     for (int i = 0; i < m->streams.count; i++) {
         rb_source src = rb_model_stream(m, pass, i);
         if (m->config.neck)

@@ -76,8 +76,14 @@ revbifpn_status rb_model_forward_on_a_grid(rb_model *model, rb_pass *pass,
 /* From d_logits to the gradients of all parameters, which are added to. Consumes the pyramid. */
 revbifpn_status rb_model_backward(rb_model *model, rb_pass *pass) RB_CHECKED;
 
-/* Without classes: the maps (float, n,h,w,map_widths) from the pyramid, after a forward; level i goes to
- * maps[i]. */
+/* Of one picture, after an inference with pass->differentiate set: floats h,w,c = the gradient of the logit
+ * of `class` with respect to the picture as the network saw it, normalised. Exact but for float32: the
+ * running statistics are constants, and rounding to the grid passes the gradient on. Overwrites the
+ * parameters' gradients, which must be allocated. Consumes the pyramid. */
+revbifpn_status rb_model_input_gradient(rb_model *model, rb_pass *pass, int class, float *floats) RB_CHECKED;
+
+/* The maps (float, n,h,w,map_widths) from the pyramid, after a forward; level i goes to maps[i]. With
+ * classes in inference only, and what the head left on scratch is lost. */
 void rb_model_maps(rb_model *model, rb_pass *pass, float *const maps[]);
 /* … and the backward from their gradients. */
 revbifpn_status rb_model_backward_maps(rb_model *model, rb_pass *pass, float *const d_maps[]) RB_CHECKED;

@@ -102,14 +102,20 @@ revbifpn_status rb_record_judged(void *user, const rb_judgement *j, rb_error *er
 
 /* ---- events ---- */
 
+/* Pictures of a step; the last of an epoch may have fewer batches. */
+static double pictures_of(const rb_trainer *t, const revbifpn_report *r) {
+    int left = t->batches - (r->step - 1) * t->args.accumulate;
+    return (double)t->args.batch * (left < t->args.accumulate ? left : t->args.accumulate);
+}
+
 static revbifpn_status step_events(rb_trainer *t, const revbifpn_report *r, rb_error *err) {
     revbifpn_status status;
     rb_events *e = t->record.events;
-    double ms = r->step_ms + r->wait_ms, pictures = (double)t->args.batch * t->args.accumulate;
+    double ms = r->step_ms + r->wait_ms;
     rb_events_scalar(e, "train/loss", r->loss);
     rb_events_scalar(e, "train/learning_rate", r->lr);
     rb_events_scalar(e, "train/grid", r->grid);
-    if (ms > 0) rb_events_scalar(e, "train/pictures_per_second", 1000 * pictures / ms);
+    if (ms > 0) rb_events_scalar(e, "train/pictures_per_second", 1000 * pictures_of(t, r) / ms);
     TRY(rb_events_write(e, steps_done(t), err));
     status = rb_events_flush(e, err);
 fail:
@@ -118,8 +124,7 @@ fail:
 
 revbifpn_status rb_record_step(rb_trainer *t, const revbifpn_report *r, rb_error *err) {
     rb_record *record = &t->record;
-    int left = t->batches - (r->step - 1) * t->args.accumulate;
-    record->pictures += (double)t->args.batch * (left < t->args.accumulate ? left : t->args.accumulate);
+    record->pictures += pictures_of(t, r);
     record->step_ms += r->step_ms;
     record->wait_ms += r->wait_ms;
     int every = (t->steps + STEP_POINTS - 1) / STEP_POINTS;

@@ -216,7 +216,7 @@ static void missing_and_superfluous_values(void **state) {
     wrong("plan", "--model=", "is empty");
     wrong("plan", "--json=yes", "--json takes no value");
     wrong("val", "--data d", "--weights FILE is missing");
-    wrong("predict", "--weights w", "--source FILE|DIR is missing");
+    wrong("predict", "--weights w", "--source FILE|DIR|GLOB|- is missing");
     cli_args args;
     assert_int_equal(parse("val", "--data d --help", &args), CLI_HELP);
     assert_int_equal(parse("val", "--wrong -h", &args), CLI_HELP);

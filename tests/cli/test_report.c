@@ -12,7 +12,7 @@ static void train(const char *out, const char *more) {
                   root, out, more);
 }
 
-/* Class 'circle' gets a name that wants to be markup. */
+/* The first class gets a name that wants to be markup. */
 static int prepare(void **state) {
     (void)state;
     static const char *const splits[] = {"train", "val"};
