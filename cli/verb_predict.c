@@ -159,7 +159,7 @@ static int predict_one(void *user, const char *path, const char *name) {
     if (status == REVBIFPN_OK) return 0;
     p->failed++;
     if (!p->told) cli_report(p->args, p->ctx, status);
-    if (status == REVBIFPN_OUT_OF_MEMORY || status == REVBIFPN_UNSUPPORTED) p->fatal = status;
+    if (status == REVBIFPN_OUT_OF_MEMORY) p->fatal = status;
     return p->fatal != REVBIFPN_OK;
 }
 
