@@ -41,6 +41,11 @@
     }
 #define JSON                                                                                                 \
     { FLAG("json", "one JSON object instead of text") }
+#define PROGRESS                                                                                             \
+    {                                                                                                        \
+        CHOICE("progress", "none|bar|log|json", NULL,                                                        \
+               "on stderr: a bar, a line now and then, or JSON lines; default: bar on a terminal, else log") \
+    }
 #define MACHINE                                                                                              \
     {.heading = "Machine",                                                                                   \
      INT("threads", "0", 0, 1024, "threads; 0: as many as the affinity mask and the cgroup quota allow")},   \
@@ -160,10 +165,12 @@ static const cli_option train_options[] = {
     {.heading = "Run", TEXT("out", "DIR", "run folder; default: runs/classify/train, train2, …")},
     {TEXT("resume", "RUN",
           "go on with the run in this folder; only --data, --val-data, --epochs, --workers, --max-memory, "
-          "--threads and --cpu may be given with it")},
+          "--threads, --cpu and --progress may be given with it")},
+    {CHOICE("tensorboard", "on|off", "on", "write event files for TensorBoard into the run folder")},
     {INT("checkpoint-steps", "0", 0, 1000000000, "also write a checkpoint every N steps; 0: at epochs only")},
     {BYTES("max-memory",
            "stop before anything is allocated (exit status 3) when the plan is larger; 512M, 4G")},
+    PROGRESS,
     MACHINE,
     END};
 
@@ -180,18 +187,27 @@ static const cli_option val_options[] = {
     {MAX_PIXELS},
     {EXIF},
     JSON,
+    PROGRESS,
     MACHINE,
     END};
 
 static const cli_option predict_options[] = {
     {.heading = "Pictures",
-     TEXT("source", "FILE|DIR", "a picture, or a folder of pictures (with its subfolders)"),
+     TEXT("source", "FILE|DIR|GLOB|-",
+          "a picture, a folder (with its subfolders), a pattern in quotes, or - for paths on standard input"),
      .required = true},
     {TEXT("weights", "FILE", "weights: RUN/weights/best.safetensors, or a .pth of PyTorch"),
      .required = true},
     PREPARE,
     {INT("topk", "5", 1, 1000, "classes to name, the most probable first")},
-    {FLAG("json", "one JSON object a line and picture: file, predictions (class, probability)")},
+    {CHOICE("format", "text|json|csv", "text",
+            "json: an object a line and picture (file, predictions); csv: file, rank, class, probability")},
+    {FLAG("json", "the same as --format json")},
+    {TEXT("save-pictures", "DIR", "write the pictures with their labels into DIR, as NAME.png")},
+    {TEXT("features", "DIR",
+          "write the maps of the pyramid into DIR, as NAME.map0.npy … (channels, height, width)")},
+    {TEXT("saliency", "DIR",
+          "write into DIR how much each pixel moves the first answer (gradient of its logit), as NAME.png")},
     MACHINE,
     END};
 
@@ -267,6 +283,7 @@ static const cli_option synth_options[] = {
     {INT("classes", "6", 2, 10, "classes")},
     {INT("imgsz", "64", 16, 2048, "side of the pictures")},
     {SEED("seed; the same options give the same files")},
+    PROGRESS,
     MACHINE,
     END};
 
@@ -279,7 +296,7 @@ const cli_verb cli_verbs[] = {
     {"val", "top-1 and top-5 of trained weights", "Measures top-1 and top-5 of trained weights.", val_options,
      verb_val},
     {"predict", "the most probable classes of pictures",
-     "Names the most probable classes of one picture or of all in a folder. Pictures that cannot be read get "
+     "Names the most probable classes of pictures. Pictures that cannot be read get "
      "a line "
      "on stderr, and the exit status is 1 at the end.",
      predict_options, verb_predict},

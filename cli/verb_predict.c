@@ -1,99 +1,216 @@
-/* revbifpn predict: the most probable classes of pictures. A picture that cannot be read costs one line on
- * stderr; the others go on. */
+/* revbifpn predict: the most probable classes of pictures, as text, JSON or CSV; and, when folders are named
+ * for them, the pictures with their labels, the maps of the pyramid, and what the answer depends on. A
+ * picture that cannot be read costs one line on stderr; the others go on. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "print.h"
+#include "sources.h"
 #include "verbs.h"
+
+enum { MAX_PATH = 4096, LINES = 5 };
+
+typedef enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_CSV } format;
 
 typedef struct predictor {
     const cli_args *args;
     revbifpn *ctx;
     revbifpn_model *model;
     revbifpn_prediction *best;
-    int topk, seen, failed;
+    format format;
+    const char *pictures, *features, *saliency; /* folders; NULL: not wanted */
+    int topk, found, failed;
+    bool told;             /* what was wrong with this picture, already */
     revbifpn_status fatal; /* not about one picture: the run ends */
 } predictor;
 
-static void print_text(const char *path, const revbifpn_prediction *best, int found) {
+/* ---- what is printed ---- */
+
+static void print_text(const predictor *p, const char *path) {
     printf("%s:", path);
-    for (int i = 0; i < found; i++) printf("%s %s %.4f", i ? "," : "", best[i].name, best[i].probability);
+    for (int i = 0; i < p->found; i++)
+        printf("%s %s %.4f", i ? "," : "", p->best[i].name, p->best[i].probability);
     printf("\n");
 }
 
-static void print_json(const char *path, const revbifpn_prediction *best, int found) {
+static void print_json(const predictor *p, const char *path) {
     printf("{\"file\": ");
     cli_json_string(stdout, path);
     printf(", \"predictions\": [");
-    for (int i = 0; i < found; i++) {
+    for (int i = 0; i < p->found; i++) {
         printf("%s{\"class\": ", i ? ", " : "");
-        cli_json_string(stdout, best[i].name);
+        cli_json_string(stdout, p->best[i].name);
         printf(", \"probability\": ");
-        cli_json_real(stdout, best[i].probability);
+        cli_json_real(stdout, p->best[i].probability);
         printf("}");
     }
     printf("]}\n");
 }
 
-static void predict_one(predictor *p, const char *path) {
-    int found = 0;
-    p->seen++;
-    revbifpn_status status = revbifpn_predict_file(p->model, path, p->best, p->topk, &found);
-    if (status != REVBIFPN_OK) {
-        p->failed++;
-        cli_report(p->args, p->ctx, status);
-        if (status == REVBIFPN_OUT_OF_MEMORY) p->fatal = status;
-    } else if (cli_given(p->args, "json")) {
-        print_json(path, p->best, found);
-    } else {
-        print_text(path, p->best, found);
+/* A field of RFC 4180: in quotes, quotes doubled, when it needs them. */
+static void print_field(const char *text) {
+    if (!strpbrk(text, ",\"\r\n")) {
+        fputs(text, stdout);
+        return;
     }
+    putchar('"');
+    for (; *text; text++) {
+        if (*text == '"') putchar('"');
+        putchar(*text);
+    }
+    putchar('"');
+}
+
+static void print_csv(const predictor *p, const char *path) {
+    for (int i = 0; i < p->found; i++) {
+        print_field(path);
+        printf(",%d,", i + 1);
+        print_field(p->best[i].name);
+        printf(",%.6g\n", p->best[i].probability);
+    }
+}
+
+/* ---- what is written ---- */
+
+/* FOLDER/NAME.ending, a picture's folders joined to its name: "a/b.jpg" becomes "a__b.jpg.png". */
+static revbifpn_status output_path(predictor *p, const char *folder, const char *name, const char *ending,
+                                   char path[MAX_PATH]) {
+    int used = snprintf(path, MAX_PATH, "%s/", folder);
+    for (; *name && used < MAX_PATH - 3; name++) {
+        path[used++] = *name == '/' ? '_' : *name;
+        if (*name == '/') path[used++] = '_';
+    }
+    if (used < MAX_PATH - 3 &&
+        snprintf(path + used, (size_t)(MAX_PATH - used), "%s", ending) < MAX_PATH - used)
+        return REVBIFPN_OK;
+    fprintf(stderr, "revbifpn %s: %.64s…: path too long\n", p->args->verb->name, folder);
+    p->told = true;
+    return REVBIFPN_IO_FAILED;
+}
+
+static revbifpn_status save_picture(predictor *p, const char *name, revbifpn_image *image) {
+    char path[MAX_PATH], text[LINES][200];
+    const char *lines[LINES];
+    int count = p->found < LINES ? p->found : LINES;
+    for (int i = 0; i < count; i++) {
+        snprintf(text[i], sizeof text[i], "%5.1f %% %s", 100 * p->best[i].probability, p->best[i].name);
+        lines[i] = text[i];
+    }
+    revbifpn_status status = output_path(p, p->pictures, name, ".png", path);
+    if (status == REVBIFPN_OK) status = revbifpn_image_annotate(p->ctx, image, lines, count);
+    return status == REVBIFPN_OK ? revbifpn_image_write_png(p->ctx, path, image) : status;
+}
+
+static revbifpn_status save_features(predictor *p, const char *name, const revbifpn_image *image) {
+    revbifpn_map maps[REVBIFPN_MAX_STREAMS];
+    int count;
+    revbifpn_status status = revbifpn_features(p->model, image, maps, &count);
+    for (int i = 0; i < count; i++) {
+        char path[MAX_PATH], ending[32];
+        snprintf(ending, sizeof ending, ".map%d.npy", i);
+        if (status == REVBIFPN_OK) status = output_path(p, p->features, name, ending, path);
+        if (status == REVBIFPN_OK) status = revbifpn_map_write_npy(p->ctx, path, &maps[i]);
+        revbifpn_map_free(&maps[i]);
+    }
+    return status;
+}
+
+static revbifpn_status save_saliency(predictor *p, const char *name, const revbifpn_image *image) {
+    char path[MAX_PATH];
+    int index;
+    revbifpn_image picture;
+    revbifpn_status status = output_path(p, p->saliency, name, ".png", path);
+    if (status != REVBIFPN_OK) return status;
+    status = revbifpn_saliency(p->model, image, &index, NULL, &picture);
+    if (status == REVBIFPN_OK) status = revbifpn_image_write_png(p->ctx, path, &picture);
+    revbifpn_image_free(&picture);
+    return status;
+}
+
+/* ---- one picture ---- */
+
+static void print_prediction(const predictor *p, const char *path) {
+    static void (*const print[])(const predictor *, const char *) = {print_text, print_json, print_csv};
+    print[p->format](p, path);
     fflush(stdout);
 }
 
-static int visit(void *user, const char *path) {
+/* The annotated picture comes last: writing on it changes it. */
+static revbifpn_status predict_image(predictor *p, const char *path, const char *name,
+                                     revbifpn_image *image) {
+    revbifpn_status status = revbifpn_predict(p->model, image, p->best, p->topk, &p->found);
+    if (status != REVBIFPN_OK) return status;
+    print_prediction(p, path);
+    if (p->features) status = save_features(p, name, image);
+    if (status == REVBIFPN_OK && p->saliency) status = save_saliency(p, name, image);
+    if (status == REVBIFPN_OK && p->pictures) status = save_picture(p, name, image);
+    return status;
+}
+
+static int predict_one(void *user, const char *path, const char *name) {
     predictor *p = user;
-    predict_one(p, path);
+    revbifpn_image image = {0};
+    p->told = false;
+    revbifpn_status status = revbifpn_image_read(p->ctx, path, &image);
+    if (status == REVBIFPN_OK) status = predict_image(p, path, name, &image);
+    revbifpn_image_free(&image);
+    if (status == REVBIFPN_OK) return 0;
+    p->failed++;
+    if (!p->told) cli_report(p->args, p->ctx, status);
+    if (status == REVBIFPN_OUT_OF_MEMORY) p->fatal = status;
     return p->fatal != REVBIFPN_OK;
 }
 
-static int predict_folder(predictor *p, const char *path) {
-    revbifpn_status status = revbifpn_find_pictures(p->ctx, path, visit, p);
-    if (status != REVBIFPN_OK) return cli_report(p->args, p->ctx, status);
-    if (p->seen) return CLI_OK;
-    fprintf(stderr, "revbifpn predict: %s: no picture in this folder (jpg, png, webp, gif, bmp)\n", path);
+/* ---- the run ---- */
+
+static int read_format(predictor *p) {
+    const char *name = cli_text(p->args, "format");
+    p->format = !strcmp(name, "json") ? FORMAT_JSON : !strcmp(name, "csv") ? FORMAT_CSV : FORMAT_TEXT;
+    if (!cli_given(p->args, "json")) return CLI_OK;
+    if (cli_given(p->args, "format") && p->format != FORMAT_JSON)
+        return cli_usage(p->args, "--json and --format %s exclude each other", name);
+    p->format = FORMAT_JSON;
+    return CLI_OK;
+}
+
+/* The folder of that option, made when it is not there. */
+static int make_folder(const predictor *p, const char *option, const char **folder) {
+    *folder = cli_text(p->args, option);
+    struct stat info;
+    if (!*folder || (!mkdir(*folder, 0777)) || (!stat(*folder, &info) && S_ISDIR(info.st_mode)))
+        return CLI_OK;
+    fprintf(stderr, "revbifpn %s: --%s %s: cannot make the folder: %s\n", p->args->verb->name, option,
+            *folder, errno == EEXIST ? "a file has that name" : strerror(errno));
     return CLI_FAILED;
 }
 
-static int predict_source(predictor *p) {
-    const char *source = cli_text(p->args, "source");
-    struct stat info;
-    int code = CLI_OK;
-    if (stat(source, &info)) {
-        fprintf(stderr, "revbifpn predict: %s: %s\n", source, strerror(errno));
-        return CLI_FAILED;
-    }
-    if (S_ISDIR(info.st_mode))
-        code = predict_folder(p, source);
-    else
-        predict_one(p, source);
+static int make_folders(predictor *p) {
+    int code = make_folder(p, "save-pictures", &p->pictures);
+    if (code == CLI_OK) code = make_folder(p, "features", &p->features);
+    return code == CLI_OK ? make_folder(p, "saliency", &p->saliency) : code;
+}
+
+static int predict_sources(predictor *p) {
+    cli_sources sources = {.args = p->args, .ctx = p->ctx, .visit = predict_one, .user = p};
+    revbifpn_status status = revbifpn_model_load(p->ctx, cli_text(p->args, "weights"), &p->model);
+    if (status == REVBIFPN_OK) status = cli_prepare(p->args, p->model);
+    if (status != REVBIFPN_OK) return cli_report(p->args, p->ctx, status);
+    if (p->format == FORMAT_CSV) printf("file,rank,class,probability\n");
+    int code = cli_visit_sources(&sources, cli_text(p->args, "source"));
     return code ? code : p->failed ? CLI_FAILED : CLI_OK;
 }
 
 int verb_predict(const cli_args *args) {
     predictor p = {.args = args, .topk = (int)cli_int(args, "topk")};
-    int code = cli_open(args, &p.ctx);
+    int code = read_format(&p);
+    if (!code) code = cli_open(args, &p.ctx);
     if (code) return code;
+    code = make_folders(&p);
     p.best = calloc((size_t)p.topk, sizeof *p.best);
-    if (!p.best) {
-        code = cli_report(args, NULL, REVBIFPN_OUT_OF_MEMORY);
-    } else {
-        revbifpn_status status = revbifpn_model_load(p.ctx, cli_text(args, "weights"), &p.model);
-        if (status == REVBIFPN_OK) status = cli_prepare(args, p.model);
-        code = status == REVBIFPN_OK ? predict_source(&p) : cli_report(args, p.ctx, status);
-    }
+    if (!p.best) code = cli_report(args, NULL, REVBIFPN_OUT_OF_MEMORY);
+    if (!code) code = predict_sources(&p);
     free(p.best);
     revbifpn_model_free(&p.model);
     revbifpn_close(&p.ctx);

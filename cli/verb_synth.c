@@ -15,7 +15,7 @@ int verb_synth(const cli_args *args) {
     options.seed = (uint64_t)cli_int(args, "seed");
     int code = cli_open(args, &ctx);
     if (code) return code;
-    cli_progress_open(&progress);
+    cli_progress_open(&progress, cli_text(args, "progress"));
     revbifpn_status status = revbifpn_synth(ctx, &options, cli_progress_count, &progress);
     cli_progress_clear(&progress);
     if (status != REVBIFPN_OK)

@@ -38,7 +38,8 @@ static void free_run_name(char name[64]) {
 /* With --resume the run's own arguments count: any other option would be silently ignored, so it is refused.
  */
 static int check_resume(const cli_args *args) {
-    static const char *const allowed = " resume data val-data epochs workers max-memory threads cpu ";
+    static const char *const allowed =
+        " resume data val-data epochs workers max-memory threads cpu progress ";
     for (int i = 0; args->verb->options[i].name; i++) {
         char word[64];
         snprintf(word, sizeof word, " %s ", args->verb->options[i].name);
@@ -93,6 +94,7 @@ static revbifpn_status fresh_config(const cli_args *args, revbifpn *ctx, revbifp
     c->precision = strcmp(cli_text(args, "precision"), "bf16") ? REVBIFPN_FLOAT32 : REVBIFPN_BF16;
     c->bn_update_double = !strcmp(cli_text(args, "bn-update"), "double");
     c->checkpoint_steps = (int)cli_int(args, "checkpoint-steps");
+    c->tensorboard = !strcmp(cli_text(args, "tensorboard"), "on");
     c->max_memory = cli_get(args, "max-memory")->bytes;
     /* what is wrong with the network is told before the data is looked at, which may take long */
     revbifpn_cost cost;
@@ -121,28 +123,70 @@ static void print_start(const run *r) {
     fflush(stdout);
 }
 
+/* What a step has to say: as text or as members of a JSON object. */
+static void describe_step(const run *r, const revbifpn_report *report, double rate, double left,
+                          char text[CLI_PROGRESS_TEXT]) {
+    unsigned long long memory = cli_memory_now();
+    if (r->progress.mode == CLI_PROGRESS_JSON) {
+        snprintf(text, CLI_PROGRESS_TEXT,
+                 "\"epoch\": %d, \"epochs\": %d, \"step\": %d, \"steps\": %d, \"loss\": %.9g, \"lr\": %.9g, "
+                 "\"images_per_second\": %.6g, \"memory_bytes\": %llu, \"seconds_left\": %.6g",
+                 report->epoch, report->epochs, report->step, report->steps, report->mean_loss, report->lr,
+                 rate, memory, left);
+        return;
+    }
+    char parts[6][64];
+    const char *list[6];
+    for (int i = 0; i < 6; i++) list[i] = parts[i];
+    snprintf(parts[0], 64, "epoch %d/%d step %d/%d", report->epoch, report->epochs, report->step,
+             report->steps);
+    snprintf(parts[1], 64, "loss %.4f", report->mean_loss);
+    snprintf(parts[2], 64, "%s left", cli_time(left));
+    snprintf(parts[3], 64, "%.1f img/s", rate);
+    snprintf(parts[4], 64, "lr %.4g", report->lr);
+    snprintf(parts[5], 64, "%s", cli_bytes(memory));
+    cli_progress_join(&r->progress, list, 6, text);
+}
+
 static void show_step(run *r, const revbifpn_report *report) {
     const revbifpn_train_config *c = revbifpn_trainer_configuration(r->trainer);
     int batch = c->batch * c->accumulate;
     double now = cli_clock(), seconds = now - r->last;
     r->last = now;
     r->step_seconds = r->step_seconds > 0 ? 0.9 * r->step_seconds + 0.1 * seconds : seconds;
-    if (report->note) {
-        cli_progress_clear(&r->progress);
-        fprintf(stderr, "%s\n", report->note);
-    }
+    if (report->note) cli_progress_note(&r->progress, report->note);
     if (report->epoch_done || !cli_progress_due(&r->progress)) return;
     double all = (double)report->epochs * report->steps,
            done = (double)(report->epoch - 1) * report->steps + report->step;
-    char text[200];
-    snprintf(text, sizeof text, "epoch %d/%d step %d/%d  loss %.4f  lr %.4g  %.1f img/s  %s left",
-             report->epoch, report->epochs, report->step, report->steps, report->mean_loss, report->lr,
-             r->step_seconds > 0 ? batch / r->step_seconds : 0, cli_time((all - done) * r->step_seconds));
+    char text[CLI_PROGRESS_TEXT];
+    describe_step(r, report, r->step_seconds > 0 ? batch / r->step_seconds : 0,
+                  (all - done) * r->step_seconds, text);
     cli_progress_show(&r->progress, all > 0 ? done / all : 0, text, false);
+}
+
+/* A validated epoch as a JSON line. */
+static void tell_epoch(run *r, const revbifpn_report *report) {
+    FILE *out = r->progress.out;
+    const struct member {
+        const char *name;
+        double value;
+    } members[] = {{"train_loss", report->mean_loss},
+                   {"val_loss", report->val.loss},
+                   {"top1", report->val.top1},
+                   {"top5", report->val.top5},
+                   {"lr", report->lr},
+                   {"grid", report->grid}};
+    fprintf(out, "{\"event\": \"epoch\", \"epoch\": %d, \"epochs\": %d", report->epoch, report->epochs);
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+        fprintf(out, ", \"%s\": ", members[i].name);
+        cli_json_real(out, members[i].value);
+    }
+    fprintf(out, ", \"best\": %s}\n", report->improved ? "true" : "false");
 }
 
 static void show_epoch(run *r, const revbifpn_report *report) {
     cli_progress_clear(&r->progress);
+    if (r->progress.mode == CLI_PROGRESS_JSON) tell_epoch(r, report);
     printf("epoch %d/%d  loss %.4f  val loss %.4f  top-1 %.4f  top-5 %.4f%s", report->epoch, report->epochs,
            report->mean_loss, report->val.loss, report->val.top1, report->val.top5,
            report->improved ? "  best" : "");
@@ -175,7 +219,7 @@ static int finish(run *r, bool any_step) {
 
 static int run_steps(run *r) {
     revbifpn_report report = {0};
-    cli_progress_open(&r->progress);
+    cli_progress_open(&r->progress, cli_text(r->args, "progress"));
     r->last = cli_clock();
     for (bool any_step = false;; any_step = true) {
         if (stop_signal) return stop_now(r);

@@ -19,10 +19,7 @@ static void print_text(const revbifpn_metrics *m) {
     printf("\n");
 }
 
-static void print_note(void *user, const char *line) {
-    cli_progress_clear(user);
-    fprintf(stderr, "%s\n", line);
-}
+static void print_note(void *user, const char *line) { cli_progress_note(user, line); }
 
 int verb_val(const cli_args *args) {
     revbifpn *ctx = NULL;
@@ -43,7 +40,7 @@ int verb_val(const cli_args *args) {
     if (code) return code;
     revbifpn_status status = revbifpn_model_load(ctx, cli_text(args, "weights"), &model);
     if (status == REVBIFPN_OK) status = cli_prepare(args, model);
-    cli_progress_open(&progress);
+    cli_progress_open(&progress, cli_text(args, "progress"));
     if (status == REVBIFPN_OK) status = revbifpn_evaluate(model, &options, &metrics);
     cli_progress_clear(&progress);
     if (status != REVBIFPN_OK)

@@ -224,6 +224,10 @@ REVBIFPN_API revbifpn_status revbifpn_image_read(revbifpn *ctx, const char *path
                                                  revbifpn_image *out) REVBIFPN_CHECKED;
 REVBIFPN_API revbifpn_status revbifpn_image_write_png(revbifpn *ctx, const char *path,
                                                       const revbifpn_image *image) REVBIFPN_CHECKED;
+/* Writes lines over the top of a picture, enlarged by a whole number first when it has less than 240 pixels a
+ * row. Only ASCII has letters, others are boxes. */
+REVBIFPN_API revbifpn_status revbifpn_image_annotate(revbifpn *ctx, revbifpn_image *image,
+                                                     const char *const *lines, int count) REVBIFPN_CHECKED;
 REVBIFPN_API void revbifpn_image_free(revbifpn_image *image);
 /* Calls `visit` for each picture below a folder (.jpg .jpeg .png .webp .gif .bmp, hidden names left out), in
  * natural order of path, until it returns other than 0. */
@@ -294,6 +298,27 @@ REVBIFPN_API revbifpn_status revbifpn_predict(revbifpn_model *model, const revbi
 REVBIFPN_API revbifpn_status revbifpn_predict_file(revbifpn_model *model, const char *path,
                                                    revbifpn_prediction *best, int capacity,
                                                    int *found) REVBIFPN_CHECKED;
+
+/* A map of floats, channels,height,width. */
+typedef struct revbifpn_map {
+    int channels, height, width;
+    float *values; /* owned: revbifpn_map_free */
+} revbifpn_map;
+REVBIFPN_API void revbifpn_map_free(revbifpn_map *map);
+/* Writes NumPy's format 1.0: float32, little-endian, shape (channels, height, width). */
+REVBIFPN_API revbifpn_status revbifpn_map_write_npy(revbifpn *ctx, const char *path,
+                                                    const revbifpn_map *map) REVBIFPN_CHECKED;
+/* The maps of the pyramid, finest first (the neck's, or without one the streams), for a picture prepared as
+ * the weights say; *count maps, to be freed. UNSUPPORTED without 3 input channels. */
+REVBIFPN_API revbifpn_status revbifpn_features(revbifpn_model *model, const revbifpn_image *image,
+                                               revbifpn_map maps[REVBIFPN_MAX_STREAMS],
+                                               int *count) REVBIFPN_CHECKED;
+/* The gradient of the most probable class's logit with respect to the normalised input (3,height,width), and
+ * as a picture: its largest magnitude at each pixel, in red to white over gray. Both may be NULL, and are to
+ * be freed. *index: the class. Takes the bytes of the weights once more. */
+REVBIFPN_API revbifpn_status revbifpn_saliency(revbifpn_model *model, const revbifpn_image *image, int *index,
+                                               revbifpn_map *gradient,
+                                               revbifpn_image *picture) REVBIFPN_CHECKED;
 
 /* Runs the picture (scaled to the network's size) up to the pyramid, drops everything else, and inverts the
  * network: `seen` becomes the picture as the network saw it, `recovered` the one rebuilt from the pyramid
@@ -384,6 +409,7 @@ typedef struct revbifpn_train_config {
     /* loss */
     int bce_loss, bce_sum;
     double bce_target_thresh; /* targets above it are 1, others 0; 0: as they are */
+    int tensorboard;          /* write event files into the run folder (docs/report.md) */
 } revbifpn_train_config;
 REVBIFPN_API revbifpn_train_config revbifpn_default_train(void);
 

@@ -4,6 +4,7 @@
 
 #include "base/cpu.h"
 #include "base/threads.h"
+#include "image/image.h"
 #include "io/weights.h"
 #include "model/plan.h"
 
@@ -20,6 +21,7 @@ struct revbifpn_model {
     rb_model network;
     rb_exec exec; /* opened for batches of the shape `ready` */
     rb_shape ready;
+    bool backward;   /* … and for a backward pass after it */
     uint8_t *input;  /* one batch of that shape */
     char number[16]; /* text of a class without a name */
 };
@@ -38,5 +40,12 @@ revbifpn_memory rb_api_memory(revbifpn *ctx, rb_model *network, rb_shape image, 
 
 /* An executor for inference on pictures of that shape; opened anew only when the shape changes. */
 revbifpn_status rb_api_prepare(revbifpn_model *model, rb_shape image) RB_CHECKED;
+
+/* The same with room for a backward pass, and gradients. */
+revbifpn_status rb_api_prepare_backward(revbifpn_model *model, rb_shape image) RB_CHECKED;
+/* A picture prepared as the weights say, in model->input, and its forward pass; `pass` is filled in. Needs 3
+ * input channels. `differentiate`: a backward pass may follow. */
+revbifpn_status rb_api_forward(revbifpn_model *model, const rb_image *image, bool differentiate,
+                               rb_pass *pass) RB_CHECKED;
 
 #endif

@@ -7,23 +7,36 @@
 #include "io/pth.h"
 #include "model/config.h"
 
-revbifpn_status rb_api_prepare(revbifpn_model *model, rb_shape image) {
+static revbifpn_status prepare(revbifpn_model *model, rb_shape image, bool backward) {
     revbifpn_status status;
     revbifpn *ctx = model->ctx;
-    if (!memcmp(&model->ready, &image, sizeof image)) return REVBIFPN_OK;
+    if (!memcmp(&model->ready, &image, sizeof image) && model->backward >= backward) return REVBIFPN_OK;
     rb_exec_close(&model->exec);
     rb_free(model->input);
     model->input = NULL;
     model->ready = (rb_shape){0};
     TRY(rb_model_check_input(&model->info.config, image, false, &ctx->error));
-    rb_step_bytes bytes = rb_model_measure(&model->network, &ctx->ops, ctx->pool, image, false, false);
+    rb_step_bytes bytes = backward
+                              ? rb_model_measure_gradient(&model->network, &ctx->ops, ctx->pool, image)
+                              : rb_model_measure(&model->network, &ctx->ops, ctx->pool, image, false, false);
     TRY(rb_exec_open(&model->exec, &ctx->ops, ctx->pool, &bytes, &ctx->error));
     model->input = rb_alloc(rb_elements(image));
     if (!model->input) return rb_fail(&ctx->error, REVBIFPN_OUT_OF_MEMORY, "out of memory for the batch");
     model->ready = image;
+    model->backward = backward;
     return REVBIFPN_OK;
 fail:
     return status;
+}
+
+revbifpn_status rb_api_prepare(revbifpn_model *model, rb_shape image) { return prepare(model, image, false); }
+
+revbifpn_status rb_api_prepare_backward(revbifpn_model *model, rb_shape image) {
+    rb_params *p = &model->network.params;
+    if (!p->gradient) p->gradient = rb_alloc(p->trained * sizeof(float));
+    if (!p->gradient)
+        return rb_fail(&model->ctx->error, REVBIFPN_OUT_OF_MEMORY, "out of memory for the gradients");
+    return prepare(model, image, true);
 }
 
 static revbifpn_status open_model(revbifpn *ctx, const revbifpn_model_config *config, revbifpn_model **out) {

@@ -26,19 +26,21 @@ static revbifpn_status need_classifier(const revbifpn_model *model) {
                    "needs a network with classes and 3 input channels");
 }
 
-static revbifpn_status forward(revbifpn_model *model, const rb_image *image) {
+revbifpn_status rb_api_forward(revbifpn_model *model, const rb_image *image, bool differentiate,
+                               rb_pass *pass) {
     revbifpn_status status;
     revbifpn *ctx = model->ctx;
     rb_eval_transform transform = transform_of(model, 0);
     rb_shape shape = {1, transform.height, transform.width, 3};
     rb_scratch scratch = {0};
-    TRY(rb_api_prepare(model, shape));
+    TRY((differentiate ? rb_api_prepare_backward : rb_api_prepare)(model, shape));
     TRY(rb_eval_transform_apply(&transform, image, model->input, &scratch, &ctx->error));
     rb_images images = {.shape = shape, .bytes = model->input};
     images.mean = model->info.preprocess.mean;
     images.std = model->info.preprocess.std;
-    rb_pass pass = {.exec = &model->exec, .err = &ctx->error, .k = model->info.grid};
-    status = rb_model_forward_on_a_grid(&model->network, &pass, &images);
+    *pass = (rb_pass){.exec = &model->exec, .err = &ctx->error, .k = model->info.grid};
+    pass->differentiate = differentiate;
+    status = rb_model_forward_on_a_grid(&model->network, pass, &images);
 fail:
     rb_scratch_free(&scratch);
     return status;
@@ -62,11 +64,12 @@ static void fill(revbifpn_model *model, revbifpn_prediction *best, int count) {
 static revbifpn_status predict(revbifpn_model *model, const rb_image *image, revbifpn_prediction *best,
                                int capacity, int *found) {
     revbifpn_status status;
+    rb_pass pass;
     *found = 0;
     TRY(need_classifier(model));
     if (capacity < 1)
         return rb_fail(&model->ctx->error, REVBIFPN_BAD_ARGUMENT, "topk %d: at least 1", capacity);
-    TRY(forward(model, image));
+    TRY(rb_api_forward(model, image, false, &pass));
     int count = capacity < model->info.config.classes ? capacity : model->info.config.classes;
     *found = count < BEST_MAX ? count : BEST_MAX;
     fill(model, best, *found);

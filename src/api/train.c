@@ -53,7 +53,8 @@ revbifpn_train_config revbifpn_default_train(void) {
                                    .lr_cycle_mul = 1,
                                    .lr_cycle_decay = 0.1,
                                    .lr_k_decay = 1,
-                                   .lr_cycle_limit = 1};
+                                   .lr_cycle_limit = 1,
+                                   .tensorboard = 1};
 }
 
 /* Takes the plan, and refuses when it is larger than the limit. */
@@ -64,6 +65,8 @@ static revbifpn_status check_plan(void *user, rb_model *network, rb_shape image,
     step.optimizer = args->opt;
     step.average = args->model_ema;
     t->memory = rb_api_memory(t->ctx, network, image, step);
+    t->inner.memory = t->memory;
+    t->inner.kernels = rb_cpu_name(t->ctx->level);
     if (!t->max_memory || t->memory.total_bytes <= t->max_memory) return REVBIFPN_OK;
     return rb_fail(
         err, REVBIFPN_DOES_NOT_FIT,

@@ -1,5 +1,7 @@
 #include "eval/evaluate.h"
 
+#include <math.h>
+
 #include "eval/topk.h"
 
 rb_step_bytes rb_step_bytes_join(rb_step_bytes a, rb_step_bytes b) {
@@ -32,13 +34,32 @@ static bool is_unreadable(const rb_loader *loader, const char *path) {
     return false;
 }
 
+/* Hands picture i of the batch on, with the class that the logits are for. */
+static revbifpn_status tell_judgement(const rb_evaluation *e, const rb_batch *batch, int i, const char *path,
+                                      const float *logits, rb_error *err) {
+    int classes = e->model->config.classes, best;
+    double sum = 0;
+    rb_top_k(logits, classes, 1, &best);
+    for (int c = 0; c < classes; c++) sum += exp((double)logits[c] - (double)logits[best]);
+    rb_judgement judgement = {.path = path,
+                              .label = batch->labels[i],
+                              .predicted = best,
+                              .probability = 1 / sum,
+                              .height = batch->height,
+                              .width = batch->width};
+    judgement.pixels = batch->images + (size_t)i * (size_t)batch->height * (size_t)batch->width * 3;
+    return e->judged(e->user, &judgement, err);
+}
+
 /* `first`: the batch's first sample. */
-static void judge(const rb_evaluation *e, const rb_loader *loader, const rb_batch *batch, int first,
-                  sums *s) {
+static revbifpn_status judge(const rb_evaluation *e, const rb_loader *loader, const rb_batch *batch,
+                             int first, sums *s, rb_error *err) {
+    revbifpn_status status = REVBIFPN_OK;
     int classes = e->model->config.classes;
     for (int i = 0; i < batch->count; i++) {
         const float *logits = e->model->logits + (size_t)i * (size_t)classes;
-        if (is_unreadable(loader, e->data->split->samples[first + i].path)) continue;
+        const char *path = e->data->split->samples[first + i].path;
+        if (is_unreadable(loader, path)) continue;
         double loss;
         rb_softmax_loss(e->exec, 1, classes, logits, &batch->labels[i], 0, &loss, NULL);
         int rank = rb_rank_of(logits, classes, batch->labels[i]);
@@ -46,7 +67,10 @@ static void judge(const rb_evaluation *e, const rb_loader *loader, const rb_batc
         s->top5 += rank < 5;
         s->loss += loss;
         s->images++;
+        if (e->judged) TRY(tell_judgement(e, batch, i, path, logits, err));
     }
+fail:
+    return status;
 }
 
 static revbifpn_status run(const rb_evaluation *e, rb_loader *loader, sums *s, rb_error *err) {
@@ -60,7 +84,7 @@ static revbifpn_status run(const rb_evaluation *e, rb_loader *loader, sums *s, r
         images.std = e->std;
         rb_pass pass = {.exec = e->exec, .err = err, .k = e->k};
         TRY(rb_model_forward_on_a_grid(e->model, &pass, &images));
-        judge(e, loader, &batch, seen, s);
+        TRY(judge(e, loader, &batch, seen, s, err));
         if (e->progress) e->progress(e->user, seen + batch.count, e->data->split->count);
     }
 fail:

@@ -5,6 +5,15 @@
 #include "data/loader.h"
 #include "model/plan.h"
 
+/* A picture that has been judged. */
+typedef struct rb_judgement {
+    const char *path;
+    int label, predicted;
+    double probability;    /* of the predicted class */
+    const uint8_t *pixels; /* as the network saw it: height,width,3 */
+    int height, width;
+} rb_judgement;
+
 typedef struct rb_evaluation {
     rb_model *model;
     rb_exec *exec; /* opened with at least rb_evaluation_bytes */
@@ -13,6 +22,8 @@ typedef struct rb_evaluation {
     const rb_loader_options *data; /* an evaluation split; its batch size is the largest that comes */
     void (*progress)(void *user, int done, int all);
     void (*note)(void *user, const char *line); /* of each file that could not be read or is damaged */
+    /* of each picture, in order; may be NULL, and may fail */
+    revbifpn_status (*judged)(void *user, const rb_judgement *judgement, rb_error *err);
     void *user;
 } rb_evaluation;
 

@@ -30,4 +30,9 @@ void rb_draw_disc(rb_image *image, rb_point centre, double radius, rb_color colo
 void rb_draw_line(rb_image *image, rb_point from, rb_point to, double thickness, rb_color color,
                   double alpha);
 
+/* Text in a font of 5 × 7 cells of `scale` pixels, 6 × 9 with the gaps; (x, y) is its upper left corner.
+ * UTF-8; what is not ASCII shows as a box. */
+enum { RB_FONT_WIDTH = 6, RB_FONT_HEIGHT = 9 };
+void rb_draw_text(rb_image *image, int x, int y, int scale, rb_color color, const char *text);
+
 #endif

@@ -10,6 +10,7 @@
 #include <png.h>
 
 #include "base/file.h"
+#include "base/memory.h"
 #include "image/jpeg_guard.h"
 
 static revbifpn_status check_image(const char *path, const rb_image *image, rb_error *err) {
@@ -109,17 +110,36 @@ static bool jpeg_encode(jpeg_job *job, const rb_image *image, int quality) {
     return true;
 }
 
-revbifpn_status rb_image_write_jpeg(const char *path, const rb_image *image, int quality, rb_error *err) {
-    revbifpn_status status = check_image(path, image, err);
-    if (status) return status;
-    if (quality < 1 || quality > 100)
-        return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "%s: JPEG quality %d is not in 1 … 100", path, quality);
+revbifpn_status rb_image_encode_jpeg(const rb_image *image, int quality, uint8_t **bytes, size_t *size,
+                                     rb_error *err) {
     jpeg_job job = {0};
-    if (jpeg_encode(&job, image, quality))
-        status = rb_file_replace(path, job.bytes, job.size, err);
-    else
-        status = rb_fail(err, REVBIFPN_BAD_ARGUMENT, "%s: cannot write as JPEG: %s", path, job.guard.message);
+    revbifpn_status status = REVBIFPN_OK;
+    *bytes = NULL;
+    *size = 0;
+    if (!jpeg_encode(&job, image, quality)) {
+        status = rb_fail(err, REVBIFPN_BAD_ARGUMENT, "cannot write as JPEG: %s", job.guard.message);
+    } else if (!(*bytes = rb_alloc(job.size))) {
+        status = rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "out of memory for a JPEG of %lu bytes", job.size);
+    } else {
+        memcpy(*bytes, job.bytes, job.size);
+        *size = job.size;
+    }
     jpeg_destroy_compress(&job.jpeg);
     free(job.bytes); /* from libjpeg's malloc */
+    return status;
+}
+
+revbifpn_status rb_image_write_jpeg(const char *path, const rb_image *image, int quality, rb_error *err) {
+    revbifpn_status status;
+    uint8_t *bytes = NULL;
+    size_t size;
+    TRY(check_image(path, image, err));
+    if (quality < 1 || quality > 100)
+        return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "%s: JPEG quality %d is not in 1 … 100", path, quality);
+    status = rb_image_encode_jpeg(image, quality, &bytes, &size, err);
+    if (status != REVBIFPN_OK) return rb_fail_prefix(err, "%s: ", path);
+    status = rb_file_replace(path, bytes, size, err);
+    rb_free(bytes);
+fail:
     return status;
 }

@@ -82,5 +82,8 @@ revbifpn_status rb_image_write_png(const char *path, const rb_image *image, rb_e
 /* Writes a baseline JPEG (4:2:0) of that quality, whole or not at all. */
 revbifpn_status rb_image_write_jpeg(const char *path, const rb_image *image, int quality,
                                     rb_error *err) RB_CHECKED;
+/* The same JPEG in memory; *bytes is freed with rb_free. The image must not be empty, quality 1 … 100. */
+revbifpn_status rb_image_encode_jpeg(const rb_image *image, int quality, uint8_t **bytes, size_t *size,
+                                     rb_error *err) RB_CHECKED;
 
 #endif

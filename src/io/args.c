@@ -84,6 +84,7 @@ static const field later[] = {
     LATER(mixup_switch_prob, REAL, 0.5),
     LATER(mixup_off_epoch, INT, 0),
     LATER(aug_repeats, INT, 0),
+    LATER(tensorboard, INT, 1),
 };
 enum { FIRST_FIELDS = sizeof fields / sizeof *fields, FIELDS = FIRST_FIELDS + sizeof later / sizeof *later };
 
@@ -128,6 +129,24 @@ fail:
     free(dumped);
     rb_free(config);
     json_decref(root);
+    return status;
+}
+
+revbifpn_status rb_args_each(const revbifpn_train_config *args,
+                             revbifpn_status (*visit)(void *user, const char *key, const char *value,
+                                                      rb_error *err),
+                             void *user, rb_error *err) {
+    revbifpn_status status = REVBIFPN_OK;
+    for (int i = 0; i < FIELDS && status == REVBIFPN_OK; i++) {
+        json_t *value = value_of(args, field_at(i));
+        char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(7));
+        if (text)
+            status = visit(user, field_at(i)->key, text, err);
+        else
+            status = rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "out of memory for the arguments");
+        free(text);
+        json_decref(value);
+    }
     return status;
 }
 

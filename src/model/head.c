@@ -150,7 +150,7 @@ void rb_head_forward(rb_model *m, rb_pass *pass) {
     m->pooled = rb_arena_push(&x->kept, n * (size_t)m->config.fc_features * sizeof(float));
     m->logits = rb_arena_push(&x->kept, n * (size_t)m->config.classes * sizeof(float));
     m->d_logits = rb_arena_push(&x->kept, n * (size_t)m->config.classes * sizeof(float));
-    if (pass->training) place_coarse_gradients(m, pass);
+    if (pass->training || pass->differentiate) place_coarse_gradients(m, pass);
     form_maps(m, pass);
     m->final_z = push_map(pass, final_shape(m));
     form_logits(m, pass);

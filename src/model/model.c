@@ -53,6 +53,17 @@ static void prepare_maps(rb_model *m, const rb_pass *pass) {
     if (!x->dry) m->params.maps_current = !pass->training;
 }
 
+static rb_stem stem_of(const rb_model *m, const rb_pass *pass, const rb_images *images, int32_t *state) {
+    return (rb_stem){.image = images->shape,
+                     .repeated = m->config.widths[0] / 16,
+                     .bytes = images->bytes,
+                     .floats = images->floats,
+                     .mean = images->mean,
+                     .std = images->std,
+                     .k = pass->k,
+                     .state = state};
+}
+
 revbifpn_status rb_model_forward(rb_model *m, rb_pass *pass, const rb_images *images, rb_observer *observe,
                                  void *arg) {
     revbifpn_status status;
@@ -62,14 +73,7 @@ revbifpn_status rb_model_forward(rb_model *m, rb_pass *pass, const rb_images *im
     pass->largest = 0;
     prepare_maps(m, pass);
     place_streams(m, pass, images->shape);
-    rb_stem stem = {.image = images->shape,
-                    .repeated = m->config.widths[0] / 16,
-                    .bytes = images->bytes,
-                    .floats = images->floats,
-                    .mean = images->mean,
-                    .std = images->std,
-                    .k = pass->k,
-                    .state = m->streams.x[0]};
+    rb_stem stem = stem_of(m, pass, images, m->streams.x[0]);
     rb_watch watch = {0};
     rb_exec_enter(x, (rb_operation){.part = RB_PART_STEM});
     rb_stem_forward(x, &stem, &watch);
@@ -81,6 +85,29 @@ revbifpn_status rb_model_forward(rb_model *m, rb_pass *pass, const rb_images *im
     return REVBIFPN_OK;
 fail:
     return status;
+}
+
+void rb_model_seen(rb_model *m, const rb_pass *pass, const rb_images *images, int i, float *floats) {
+    rb_exec *x = pass->exec;
+    rb_images one = *images;
+    one.shape.n = 1;
+    size_t before = (size_t)i * rb_elements(one.shape);
+    if (one.bytes) one.bytes += before;
+    if (one.floats) one.floats += before;
+    rb_arena_release(&x->kept, 0);
+    rb_arena_release(&x->scratch, 0);
+    size_t state = rb_elements(one.shape) / (size_t)one.shape.c * (size_t)(m->config.widths[0] / 16);
+    rb_stem stem = stem_of(m, pass, &one, rb_arena_push(&x->kept, state * sizeof(int32_t)));
+    rb_watch watch = {0}; /* what leaves the range here does so in the pass itself, too */
+    rb_stem_forward(x, &stem, &watch);
+    for (int p = 0; p < images->patch_count; p++) {
+        rb_patch patch = images->patches[p];
+        if (patch.image != i) continue;
+        patch.image = 0;
+        rb_stem_erase(x, &stem, &patch, 1);
+    }
+    rb_stem_inverse(x, one.shape, stem.repeated, pass->k, stem.state, floats);
+    rb_arena_release(&x->kept, 0);
 }
 
 /* At the floor of k a state out of range is final. */
@@ -117,6 +144,18 @@ revbifpn_status rb_model_backward(rb_model *m, rb_pass *pass) {
     return finish_backward(m, pass);
 }
 
+revbifpn_status rb_model_input_gradient(rb_model *m, rb_pass *pass, int class, float *floats) {
+    revbifpn_status status;
+    rb_exec *x = pass->exec;
+    rb_zero(x, m->params.gradient, m->params.trained * sizeof(float));
+    rb_zero(x, m->d_logits, (size_t)m->config.classes * sizeof(float));
+    if (!x->dry) m->d_logits[class] = 1;
+    TRY(rb_model_backward(m, pass));
+    rb_stem_backward(x, m->image, m->config.widths[0] / 16, m->streams.d[0], floats);
+fail:
+    return status;
+}
+
 rb_source rb_model_stream(const rb_model *m, const rb_pass *pass, int i) {
     return (rb_source){.shape = m->streams.shape[i],
                        .ld = m->streams.shape[i].c,
@@ -126,6 +165,7 @@ rb_source rb_model_stream(const rb_model *m, const rb_pass *pass, int i) {
 }
 
 void rb_model_maps(rb_model *m, rb_pass *pass, float *const maps[]) {
+    if (m->config.classes) rb_arena_release(&pass->exec->scratch, 0);
     for (int i = 0; i < m->streams.count; i++) {
         rb_source src = rb_model_stream(m, pass, i);
         if (m->config.neck)

@@ -61,6 +61,10 @@ int rb_model_stride(const revbifpn_model_config *config);
 revbifpn_status rb_model_check_input(const revbifpn_model_config *config, rb_shape image, bool training,
                                      rb_error *err) RB_CHECKED;
 
+/* Picture i of the batch as the network sees it: normalised, boxes erased, on the grid; floats h,w,c. Between
+ * passes only: the kept arena holds it meanwhile. */
+void rb_model_seen(rb_model *model, const rb_pass *pass, const rb_images *images, int i, float *floats);
+
 /* Runs the network up to the logits (with classes) or the pyramid. Resets both arenas. */
 revbifpn_status rb_model_forward(rb_model *model, rb_pass *pass, const rb_images *images,
                                  rb_observer *observe, void *arg) RB_CHECKED;
@@ -72,8 +76,14 @@ revbifpn_status rb_model_forward_on_a_grid(rb_model *model, rb_pass *pass,
 /* From d_logits to the gradients of all parameters, which are added to. Consumes the pyramid. */
 revbifpn_status rb_model_backward(rb_model *model, rb_pass *pass) RB_CHECKED;
 
-/* Without classes: the maps (float, n,h,w,map_widths) from the pyramid, after a forward; level i goes to
- * maps[i]. */
+/* Of one picture, after an inference with pass->differentiate set: floats h,w,c = the gradient of the logit
+ * of `class` with respect to the picture as the network saw it, normalised. Exact but for float32: the
+ * running statistics are constants, and rounding to the grid passes the gradient on. Overwrites the
+ * parameters' gradients, which must be allocated. Consumes the pyramid. */
+revbifpn_status rb_model_input_gradient(rb_model *model, rb_pass *pass, int class, float *floats) RB_CHECKED;
+
+/* The maps (float, n,h,w,map_widths) from the pyramid, after a forward; level i goes to maps[i]. With
+ * classes in inference only, and what the head left on scratch is lost. */
 void rb_model_maps(rb_model *model, rb_pass *pass, float *const maps[]);
 /* … and the backward from their gradients. */
 revbifpn_status rb_model_backward_maps(rb_model *model, rb_pass *pass, float *const d_maps[]) RB_CHECKED;

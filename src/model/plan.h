@@ -16,6 +16,10 @@ typedef struct rb_step_bytes {
  * threads. The arenas are then kept: state + kept, scratch: gradient + scratch. */
 rb_step_bytes rb_model_measure(rb_model *model, const struct rb_ops *ops, rb_pool *pool, rb_shape image,
                                bool training, bool stored);
+/* The same for an inference with pass->differentiate set and rb_model_input_gradient after it; needs classes.
+ */
+rb_step_bytes rb_model_measure_gradient(rb_model *model, const struct rb_ops *ops, rb_pool *pool,
+                                        rb_shape image);
 /* Opens the executor's arenas for that. */
 revbifpn_status rb_exec_open(rb_exec *exec, const struct rb_ops *ops, rb_pool *pool,
                              const rb_step_bytes *bytes, rb_error *err) RB_CHECKED;

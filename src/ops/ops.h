@@ -256,6 +256,9 @@ void rb_stem_erase(rb_exec *x, const rb_stem *s, const rb_patch *patches, int co
 /* The picture back from the state: floats n,h,w,c of the grid's values (first copy of each channel). */
 void rb_stem_inverse(rb_exec *x, rb_shape image, int repeated, int k, const int32_t *state, float *floats);
 
+/* Its adjoint: floats n,h,w,c = the gradient of the picture, from that of the state; copies add up. */
+void rb_stem_backward(rb_exec *x, rb_shape image, int repeated, const float *d, float *floats);
+
 /* dst (dense) = slice of src, of 4-byte elements. */
 void rb_slice_pack(rb_exec *x, rb_shape shape, const void *src, int ld, void *dst);
 void rb_state_to_map(rb_exec *x, rb_shape shape, const int32_t *state, int k, float *dst);

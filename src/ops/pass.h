@@ -10,6 +10,7 @@ typedef struct rb_pass {
     rb_exec *exec;
     rb_error *err;
     bool training;       /* batch statistics, stochastic depth, dropout; otherwise running statistics */
+    bool differentiate;  /* in inference: a backward pass follows, with the running statistics as constants */
     bool stored;         /* keep every activation instead of recomputing it: the reference mode */
     int k;               /* the state's grid is 2^-k */
     uint64_t seed, step; /* name the random numbers of this step */

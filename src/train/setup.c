@@ -214,6 +214,7 @@ static revbifpn_status start(rb_trainer *t, bool resume, const char *out, rb_err
     t->train_options.first_batch = t->progress.step * t->args.accumulate;
     t->train_options.end_epoch = (uint64_t)t->epochs;
     if (t->finished) return REVBIFPN_OK;
+    TRY(rb_record_open(t, err));
     return rb_loader_open(&t->loader, &t->train_options, err);
 fail:
     return status;
@@ -238,6 +239,7 @@ fail:
 
 void rb_trainer_close(rb_trainer *t) {
     rb_loader_close(&t->loader);
+    rb_record_close(&t->record);
     rb_prepare_close(&t->prepare);
     rb_step_close(&t->step);
     rb_model_close(&t->model);

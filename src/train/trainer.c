@@ -24,7 +24,7 @@ static double rate_of(const rb_trainer *t) {
 }
 
 /* Adds a line to what this step has to say; when there is no room, the last line counts the rest. */
-static void add_note(void *user, const char *line) {
+void rb_trainer_note(void *user, const char *line) {
     rb_trainer *t = user;
     size_t used = strlen(t->note), room = sizeof t->note - used - 40;
     if (!t->unsaid && strlen(line) + 1 < room) {
@@ -40,11 +40,11 @@ static void add_note(void *user, const char *line) {
 static void collect_notes(rb_trainer *t, const rb_step_report *step) {
     const rb_loader_issue *issues;
     size_t count = rb_loader_issues(t->loader, &issues);
-    if (step->lowered) add_note(t, step->note);
+    if (step->lowered) rb_trainer_note(t, step->note);
     for (; t->told < count; t->told++) {
         char line[1200];
         rb_loader_issue_line(&issues[t->told], "replaced by the next picture", line, sizeof line);
-        add_note(t, line);
+        rb_trainer_note(t, line);
     }
 }
 
@@ -60,6 +60,8 @@ static revbifpn_status add_next(rb_trainer *t, int batch, int batches, rb_step_r
     images.mean = t->info.preprocess.mean;
     images.std = t->info.preprocess.std;
     rb_prepare_batch(&t->prepare, &next, &images);
+    if (!t->record.collection.seen_count || (!batch && !t->progress.step))
+        TRY(rb_record_batch(t, &next, &images, err));
     rb_targets targets = {.labels = next.labels, .soft = t->prepare.soft};
     uint64_t index = (uint64_t)t->progress.epoch * (uint64_t)t->batches +
                      (uint64_t)t->progress.step * (uint64_t)t->args.accumulate + (uint64_t)batch;
@@ -105,8 +107,10 @@ static revbifpn_status validate(rb_trainer *t, revbifpn_metrics *out, rb_error *
                        .mean = t->info.preprocess.mean,
                        .std = t->info.preprocess.std,
                        .data = &t->val_options,
-                       .note = t->validated ? NULL : add_note, /* once is enough */
+                       .note = t->validated ? NULL : rb_trainer_note, /* once is enough */
+                       .judged = rb_record_judged,
                        .user = t};
+    rb_collection_start(&t->record.collection);
     t->validated = true;
     return rb_evaluate(&e, out, err);
 }
@@ -164,6 +168,7 @@ static revbifpn_status end_epoch(rb_trainer *t, revbifpn_report *r, rb_error *er
     t->progress.step = 0;
     t->progress.loss_sum = 0;
     t->finished = t->progress.epoch >= t->epochs;
+    TRY(rb_record_epoch(t, r, err));
     return rb_trainer_checkpoint(t, err);
 fail:
     return status;
@@ -180,6 +185,7 @@ revbifpn_status rb_trainer_step(rb_trainer *t, revbifpn_report *r, rb_error *err
     r->step = t->progress.step;
     r->mean_loss = t->progress.loss_sum / t->progress.step;
     r->grid = t->step.k;
+    TRY(rb_record_step(t, r, err));
     if (t->progress.step == t->steps)
         TRY(end_epoch(t, r, err));
     else if (t->args.checkpoint_steps && t->progress.step % t->args.checkpoint_steps == 0)

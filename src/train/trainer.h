@@ -4,6 +4,7 @@
 
 #include "data/loader.h"
 #include "train/prepare.h"
+#include "train/record.h"
 #include "train/run_folder.h"
 #include "train/schedule.h"
 #include "train/step.h"
@@ -22,6 +23,9 @@ typedef struct rb_trainer {
     rb_step step;
     rb_weights_info info;
     rb_run_folder run;
+    rb_record record;
+    revbifpn_memory memory; /* the plan; set by `check` (below), like … */
+    const char *kernels;    /* … the name of those in use */
     rb_progress progress;
     int batches; /* in an epoch */
     int steps;   /* in an epoch, of args.accumulate batches, the last maybe of fewer */
@@ -47,6 +51,8 @@ revbifpn_status rb_trainer_open(rb_trainer *t, const revbifpn_train_config *conf
                                 rb_error *err) RB_CHECKED;
 void rb_trainer_close(rb_trainer *t);
 revbifpn_status rb_trainer_step(rb_trainer *t, revbifpn_report *report, rb_error *err) RB_CHECKED;
+/* Adds a line to what the step has to say; `trainer` is an rb_trainer. */
+void rb_trainer_note(void *trainer, const char *line);
 /* Writes checkpoint.safetensors. */
 revbifpn_status rb_trainer_checkpoint(rb_trainer *t, rb_error *err) RB_CHECKED;
 

@@ -56,6 +56,7 @@ static void defaults_are_the_librarys(void **state) {
     assert_true(cli_int(&a, "epochs") == t.epochs && cli_int(&a, "batch") == t.batch);
     assert_true(cli_int(&a, "warmup-epochs") == t.warmup_epochs);
     assert_true(cli_int(&a, "checkpoint-steps") == t.checkpoint_steps);
+    assert_string_equal(cli_text(&a, "tensorboard"), t.tensorboard ? "on" : "off");
     assert_true(cli_real(&a, "lr") == t.lr && cli_real(&a, "momentum") == t.momentum);
     assert_true(cli_real(&a, "weight-decay") == t.weight_decay && cli_real(&a, "smoothing") == t.smoothing);
     assert_true(cli_int(&a, "accumulate") == t.accumulate && cli_real(&a, "clip-grad") == t.clip_grad);
@@ -215,7 +216,7 @@ static void missing_and_superfluous_values(void **state) {
     wrong("plan", "--model=", "is empty");
     wrong("plan", "--json=yes", "--json takes no value");
     wrong("val", "--data d", "--weights FILE is missing");
-    wrong("predict", "--weights w", "--source FILE|DIR is missing");
+    wrong("predict", "--weights w", "--source FILE|DIR|GLOB|- is missing");
     cli_args args;
     assert_int_equal(parse("val", "--data d --help", &args), CLI_HELP);
     assert_int_equal(parse("val", "--wrong -h", &args), CLI_HELP);

@@ -96,6 +96,32 @@ fail:
     return status;
 }
 
+static revbifpn_status look_inside(rb_error *err) {
+    revbifpn *ctx = NULL;
+    revbifpn_model *model = NULL;
+    revbifpn_image image = {0}, seen = {0};
+    revbifpn_map maps[REVBIFPN_MAX_STREAMS], gradient = {0};
+    static const char *const lines[] = {"text"};
+    int count = 0, index;
+    char picture[4400];
+    revbifpn_status status;
+    snprintf(picture, sizeof picture, "%s/val/ring/0001.jpg", data);
+    TRY(open_context(&ctx, err));
+    TRY(told(ctx, revbifpn_model_load(ctx, saved, &model), err));
+    TRY(told(ctx, revbifpn_image_read(ctx, picture, &image), err));
+    TRY(told(ctx, revbifpn_features(model, &image, maps, &count), err));
+    TRY(told(ctx, revbifpn_saliency(model, &image, &index, &gradient, &seen), err));
+    TRY(told(ctx, revbifpn_image_annotate(ctx, &image, lines, 1), err));
+fail:
+    for (int i = 0; i < count; i++) revbifpn_map_free(&maps[i]);
+    revbifpn_map_free(&gradient);
+    revbifpn_image_free(&image);
+    revbifpn_image_free(&seen);
+    revbifpn_model_free(&model);
+    revbifpn_close(&ctx);
+    return status;
+}
+
 static revbifpn_status evaluate(rb_error *err) {
     revbifpn *ctx = NULL;
     revbifpn_model *model = NULL;
@@ -270,6 +296,7 @@ static void networks(void **state) {
     fail_each("config.json and inspect", read_network, true);
     fail_each("create, plan, save", create_and_plan, true);
     fail_each("load, predict, recover", load_predict_recover, true);
+    fail_each("maps, gradient, text", look_inside, true);
     fail_each("evaluate", evaluate, true);
 }
 

@@ -127,6 +127,21 @@ void rb_stem_inverse(rb_exec *x, rb_shape image, int repeated, int k, const int3
             }
 }
 
+void rb_stem_backward(rb_exec *x, rb_shape image, int repeated, const float *d, float *floats) {
+    if (x->dry) return;
+    int columns = image.w / CELL;
+    for (size_t row = 0; row < (size_t)image.n * (size_t)image.h; row++)
+        for (int px = 0; px < image.w; px++, floats += image.c) {
+            size_t cell = row / CELL * (size_t)columns + (size_t)(px / CELL);
+            size_t offset = row % CELL * CELL + (size_t)(px % CELL);
+            const float *from = d + (cell * CELL * CELL + offset) * (size_t)repeated;
+            for (int c = 0; c < image.c; c++) {
+                floats[c] = 0;
+                for (int copy = c; copy < repeated; copy += image.c) floats[c] += from[copy];
+            }
+        }
+}
+
 typedef struct slice_job {
     rb_shape shape;
     const void *src;

@@ -1,0 +1,190 @@
+/* Looking into a trained model: the maps of its pyramid, the gradient of its answer, text on pictures. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/context.h"
+#include "eval/topk.h"
+#include "image/draw.h"
+#include "io/npy.h"
+
+void revbifpn_map_free(revbifpn_map *map) {
+    rb_free(map->values);
+    *map = (revbifpn_map){0};
+}
+
+revbifpn_status revbifpn_map_write_npy(revbifpn *ctx, const char *path, const revbifpn_map *map) {
+    const int shape[3] = {map->channels, map->height, map->width};
+    return rb_npy_write(path, map->values, shape, 3, &ctx->error);
+}
+
+static revbifpn_status need(const revbifpn_model *model, bool classes) {
+    const revbifpn_model_config *c = &model->info.config;
+    if (c->input_channels == 3 && (c->classes || !classes)) return REVBIFPN_OK;
+    return rb_fail(&model->ctx->error, REVBIFPN_UNSUPPORTED, "needs a network with %s3 input channels",
+                   classes ? "classes and " : "");
+}
+
+/* h,w,c → a map of its own. */
+static revbifpn_status to_map(revbifpn *ctx, const float *values, int h, int w, int c, revbifpn_map *out) {
+    size_t pixels = (size_t)h * (size_t)w, channels = (size_t)c;
+    *out = (revbifpn_map){c, h, w, rb_alloc(rb_size_mul(pixels * channels, sizeof(float)))};
+    if (!out->values) return rb_fail(&ctx->error, REVBIFPN_OUT_OF_MEMORY, "out of memory for a map");
+    for (size_t i = 0; i < pixels; i++)
+        for (size_t k = 0; k < channels; k++) out->values[k * pixels + i] = values[i * channels + k];
+    return REVBIFPN_OK;
+}
+
+/* ---- the pyramid ---- */
+
+static revbifpn_status take_maps(revbifpn_model *model, rb_pass *pass, revbifpn_map *maps) {
+    revbifpn_status status = REVBIFPN_OK;
+    revbifpn *ctx = model->ctx;
+    rb_model *m = &model->network;
+    float *buffers[RB_MAX_STREAMS] = {0};
+    for (int i = 0; i < m->streams.count; i++) {
+        rb_shape s = m->streams.shape[i];
+        s.c = m->map_widths[i];
+        buffers[i] = rb_alloc(rb_size_mul(rb_elements(s), sizeof(float)));
+        if (buffers[i]) continue;
+        status = rb_fail(&ctx->error, REVBIFPN_OUT_OF_MEMORY, "out of memory for the maps");
+        goto fail;
+    }
+    rb_model_maps(m, pass, buffers);
+    for (int i = 0; i < m->streams.count; i++) {
+        rb_shape s = m->streams.shape[i];
+        TRY(to_map(ctx, buffers[i], s.h, s.w, m->map_widths[i], &maps[i]));
+    }
+fail:
+    for (int i = 0; i < RB_MAX_STREAMS; i++) rb_free(buffers[i]);
+    return status;
+}
+
+revbifpn_status revbifpn_features(revbifpn_model *model, const revbifpn_image *image,
+                                  revbifpn_map maps[REVBIFPN_MAX_STREAMS], int *count) {
+    revbifpn_status status;
+    rb_image view = {image->width, image->height, image->pixels};
+    rb_pass pass;
+    *count = 0;
+    for (int i = 0; i < REVBIFPN_MAX_STREAMS; i++) maps[i] = (revbifpn_map){0};
+    TRY(need(model, false));
+    TRY(rb_api_forward(model, &view, false, &pass));
+    TRY(take_maps(model, &pass, maps));
+    *count = model->info.config.streams;
+    return REVBIFPN_OK;
+fail:
+    for (int i = 0; i < REVBIFPN_MAX_STREAMS; i++) revbifpn_map_free(&maps[i]);
+    return status;
+}
+
+/* ---- the gradient ---- */
+
+static int by_value(const void *a, const void *b) {
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+/* The value that 99 of 100 do not exceed; 1 when that is 0. Sorts them. */
+static float scale_of(float *values, size_t count) {
+    qsort(values, count, sizeof *values, by_value);
+    float scale = values[(count - 1) * 99 / 100];
+    return scale > 0 ? scale : 1;
+}
+
+static uint8_t blend(double gray, double color, double heat) {
+    return (uint8_t)(gray + (color - gray) * heat + 0.5);
+}
+
+/* A pixel of gray with heat 0 … 1: nothing, red, yellow, white. */
+static void paint(const uint8_t *seen, double heat, uint8_t *out) {
+    double gray = 0.4 * (0.299 * seen[0] + 0.587 * seen[1] + 0.114 * seen[2]);
+    double share = fmin(1, 2 * heat);
+    out[0] = blend(gray, 255, share);
+    out[1] = blend(gray, 255 * fmin(1, fmax(0, 2 * heat - 0.6)), share);
+    out[2] = blend(gray, 255 * fmax(0, 4 * heat - 3), share);
+}
+
+/* seen: height,width,3 bytes; gradient: the same in floats. */
+static revbifpn_status draw_gradient(revbifpn *ctx, const uint8_t *seen, const float *gradient, int width,
+                                     int height, revbifpn_image *out) {
+    revbifpn_status status;
+    rb_image image = {0};
+    size_t pixels = (size_t)width * (size_t)height;
+    float *heat = rb_alloc(rb_size_mul(2 * pixels, sizeof *heat));
+    if (!heat)
+        return rb_fail(&ctx->error, REVBIFPN_OUT_OF_MEMORY, "out of memory for the gradient's picture");
+    TRY(rb_image_alloc(&image, width, height, &ctx->error));
+    for (size_t i = 0; i < pixels; i++) {
+        const float *g = gradient + 3 * i;
+        heat[i] = heat[pixels + i] = fmaxf(fabsf(g[0]), fmaxf(fabsf(g[1]), fabsf(g[2])));
+    }
+    float scale = scale_of(heat + pixels, pixels);
+    for (size_t i = 0; i < pixels; i++)
+        paint(seen + 3 * i, fmin(1, (double)heat[i] / (double)scale), image.pixels + 3 * i);
+    *out = (revbifpn_image){width, height, image.pixels};
+fail:
+    rb_free(heat);
+    return status;
+}
+
+revbifpn_status revbifpn_saliency(revbifpn_model *model, const revbifpn_image *image, int *index,
+                                  revbifpn_map *gradient, revbifpn_image *picture) {
+    revbifpn_status status;
+    revbifpn *ctx = model->ctx;
+    rb_image view = {image->width, image->height, image->pixels};
+    rb_pass pass;
+    float *floats = NULL;
+    if (gradient) *gradient = (revbifpn_map){0};
+    if (picture) *picture = (revbifpn_image){0};
+    TRY(need(model, true));
+    TRY(rb_api_forward(model, &view, true, &pass));
+    rb_shape shape = model->network.image;
+    rb_top_k(model->network.logits, model->info.config.classes, 1, index);
+    floats = rb_alloc(rb_size_mul(rb_elements(shape), sizeof *floats));
+    if (!floats) return rb_fail(&ctx->error, REVBIFPN_OUT_OF_MEMORY, "out of memory for the gradient");
+    TRY(rb_model_input_gradient(&model->network, &pass, *index, floats));
+    if (gradient) TRY(to_map(ctx, floats, shape.h, shape.w, 3, gradient));
+    if (picture) TRY(draw_gradient(ctx, model->input, floats, shape.w, shape.h, picture));
+    rb_free(floats);
+    return REVBIFPN_OK;
+fail:
+    if (gradient) revbifpn_map_free(gradient);
+    rb_free(floats);
+    return status;
+}
+
+/* ---- text on pictures ---- */
+
+enum { MIN_WIDTH = 240, SCALE_WIDTH = 140 };
+
+static revbifpn_status enlarge(revbifpn *ctx, revbifpn_image *image, int times) {
+    revbifpn_status status;
+    rb_image large = {0};
+    TRY(rb_image_alloc(&large, image->width * times, image->height * times, &ctx->error));
+    for (int y = 0; y < large.height; y++)
+        for (int x = 0; x < large.width; x++)
+            memcpy(large.pixels + ((size_t)y * (size_t)large.width + (size_t)x) * 3,
+                   image->pixels + ((size_t)(y / times) * (size_t)image->width + (size_t)(x / times)) * 3, 3);
+    rb_free(image->pixels);
+    *image = (revbifpn_image){large.width, large.height, large.pixels};
+fail:
+    return status;
+}
+
+revbifpn_status revbifpn_image_annotate(revbifpn *ctx, revbifpn_image *image, const char *const *lines,
+                                        int count) {
+    revbifpn_status status;
+    if (!image->pixels || image->width < 1)
+        return rb_fail(&ctx->error, REVBIFPN_BAD_ARGUMENT, "no picture to write on");
+    if (image->width < MIN_WIDTH) TRY(enlarge(ctx, image, (MIN_WIDTH + image->width - 1) / image->width));
+    rb_image view = {image->width, image->height, image->pixels};
+    int scale = image->width / SCALE_WIDTH, line = RB_FONT_HEIGHT * scale;
+    double middle = (count * line + 2 * scale) / 2.0;
+    rb_draw_line(&view, (rb_point){0, middle}, (rb_point){view.width, middle}, 2 * middle,
+                 (rb_color){0, 0, 0}, 0.65);
+    for (int i = 0; i < count; i++)
+        rb_draw_text(&view, 2 * scale, 2 * scale + i * line, scale, (rb_color){255, 255, 255}, lines[i]);
+    return REVBIFPN_OK;
+fail:
+    return status;
+}
