@@ -152,8 +152,8 @@ static const cli_option train_options[] = {
     OPTIMIZATION,
     {.heading = "Run", TEXT("out", "DIR", "run folder; default: runs/classify/train, train2, …")},
     {TEXT("resume", "RUN",
-          "go on with the run in this folder; only --data, --epochs, --workers, --max-memory, "
-          "--threads and --cpu may be given with it")},
+          "go on with the run in this folder: --data, --epochs, --workers, --max-memory, --threads and --cpu "
+          "may change, other options must be those it was started with")},
     {INT("checkpoint-steps", "0", 0, 1000000000, "also write a checkpoint every N steps; 0: at epochs only")},
     {BYTES("max-memory",
            "stop before anything is allocated (exit status 3) when the plan is larger; 512M, 4G")},

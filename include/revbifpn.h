@@ -384,6 +384,13 @@ typedef struct revbifpn_train_config {
 } revbifpn_train_config;
 REVBIFPN_API revbifpn_train_config revbifpn_default_train(void);
 
+/* Calls `visit` for each argument that the run in config->out was started with and `config` has otherwise;
+ * names and values as in args.json ("lr", "model.drop"). BAD_ARGUMENT when there is no run, BAD_FILE. */
+REVBIFPN_API revbifpn_status revbifpn_train_differences(revbifpn *ctx, const revbifpn_train_config *config,
+                                                        void (*visit)(void *user, const char *name,
+                                                                      const char *old, const char *new_value),
+                                                        void *user) REVBIFPN_CHECKED;
+
 typedef struct revbifpn_trainer revbifpn_trainer;
 /* Starts a run, or goes on with it when `resume` is set and config->out holds one (a checkpoint, or only its
  * args.json). On resume the run's own arguments are used; only epochs, out, data, workers and max_memory come
@@ -407,8 +414,12 @@ typedef struct revbifpn_report {
     int improved;                   /* best top-1 so far */
     const char *note;               /* lines for the log (grid lowered, files unreadable), or NULL */
 } revbifpn_report;
-/* One step; at the end of an epoch also validation, results.csv, weights and checkpoint. STOPPED after
- * finished. */
+/* From now on `stop` is asked before steps, in validation and while waiting for pictures; other than 0: stop.
+ */
+REVBIFPN_API void revbifpn_trainer_watch(revbifpn_trainer *trainer, int (*stop)(void *user), void *user);
+/* One step; at the end of an epoch also validation, results.csv, weights and checkpoint. STOPPED after the
+ * last one (`finished` is set), or when it was asked to: a checkpoint may then be written, or the next call
+ * goes on. After a stop in validation that call only validates: loss 0. */
 REVBIFPN_API revbifpn_status revbifpn_trainer_step(revbifpn_trainer *trainer,
                                                    revbifpn_report *out) REVBIFPN_CHECKED;
 /* Writes a checkpoint now, at the step boundary. */

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "api/context.h"
+#include "io/args.h"
 #include "train/trainer.h"
 
 struct revbifpn_trainer {
@@ -69,6 +70,21 @@ static revbifpn_status check_plan(void *user, rb_model *network, rb_shape image,
         (unsigned long long)t->memory.activation_bytes_per_sample);
 }
 
+revbifpn_status revbifpn_train_differences(revbifpn *ctx, const revbifpn_train_config *config,
+                                           void (*visit)(void *user, const char *name, const char *old,
+                                                         const char *new_value),
+                                           void *user) {
+    revbifpn_status status;
+    rb_run_folder run;
+    revbifpn_train_config args = {0};
+    char *strings = NULL;
+    TRY(rb_run_read_args(&run, config->out, &args, &strings, &ctx->error));
+    status = rb_args_compare(&args, config, visit, user, &ctx->error);
+fail:
+    rb_free(strings);
+    return status;
+}
+
 revbifpn_status revbifpn_trainer_open(revbifpn *ctx, const revbifpn_train_config *config, int resume,
                                       revbifpn_trainer **out) {
     revbifpn_trainer *t = *out = rb_alloc(sizeof *t);
@@ -92,6 +108,10 @@ const revbifpn_memory *revbifpn_trainer_memory(const revbifpn_trainer *trainer) 
 
 const revbifpn_train_config *revbifpn_trainer_configuration(const revbifpn_trainer *trainer) {
     return &trainer->inner.args;
+}
+
+void revbifpn_trainer_watch(revbifpn_trainer *trainer, int (*stop)(void *user), void *user) {
+    trainer->inner.stop = (rb_stop){.asked = stop, .user = user};
 }
 
 revbifpn_status revbifpn_trainer_step(revbifpn_trainer *trainer, revbifpn_report *out) {

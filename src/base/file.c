@@ -126,6 +126,12 @@ fail:
     return status;
 }
 
+revbifpn_status rb_file_rename(const char *from, const char *to, rb_error *err) {
+    if (rename(from, to)) return io_failed(err, "cannot replace", to);
+    sync_folder_of(to);
+    return REVBIFPN_OK;
+}
+
 revbifpn_status rb_folder_make(const char *path, rb_error *err) {
     char part[4096];
     if (!*path || strlen(path) >= sizeof part)

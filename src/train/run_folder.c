@@ -53,8 +53,8 @@ fail:
     return status;
 }
 
-revbifpn_status rb_run_reopen(rb_run_folder *run, const char *path, revbifpn_train_config *args,
-                              char **strings, rb_error *err) {
+revbifpn_status rb_run_read_args(rb_run_folder *run, const char *path, revbifpn_train_config *args,
+                                 char **strings, rb_error *err) {
     revbifpn_status status;
     char file[4096];
     unsigned char *json = NULL;
@@ -66,10 +66,17 @@ revbifpn_status rb_run_reopen(rb_run_folder *run, const char *path, revbifpn_tra
     TRY(rb_file_read(file, TEXT_LIMIT, &json, &size, err));
     TRY(rb_args_from_json(file, (const char *)json, size, args, strings, err));
     run->average = args->model_ema;
-    status = rb_folder_make(rb_run_file(run, "weights", file), err);
 fail:
     rb_free(json);
     return status;
+}
+
+revbifpn_status rb_run_reopen(rb_run_folder *run, const char *path, revbifpn_train_config *args,
+                              char **strings, rb_error *err) {
+    char folder[4096];
+    revbifpn_status status = rb_run_read_args(run, path, args, strings, err);
+    if (status != REVBIFPN_OK) return status;
+    return rb_folder_make(rb_run_file(run, "weights", folder), err);
 }
 
 void rb_run_close(rb_run_folder *run) {
@@ -123,6 +130,21 @@ revbifpn_status rb_run_add_result(rb_run_folder *run, const rb_epoch_result *row
     char *text = rb_alloc(strlen(run->results) + strlen(line) + 1);
     if (text) strcat(strcpy(text, run->results), line);
     return set_results(run, text, err);
+}
+
+void rb_run_best_name(int epoch, char name[RB_RUN_BEST_NAME]) {
+    snprintf(name, RB_RUN_BEST_NAME, "best.epoch%d", epoch);
+}
+
+revbifpn_status rb_run_keep_best(const rb_run_folder *run, int epochs, rb_error *err) {
+    char name[RB_RUN_BEST_NAME], file[64], waiting[4096], best[4096];
+    rb_run_best_name(epochs + 1, name);
+    snprintf(file, sizeof file, "weights/%s.safetensors", name);
+    unlink(rb_run_file(run, file, waiting));
+    rb_run_best_name(epochs, name);
+    snprintf(file, sizeof file, "weights/%s.safetensors", name);
+    if (access(rb_run_file(run, file, waiting), F_OK)) return REVBIFPN_OK;
+    return rb_file_rename(waiting, rb_run_file(run, "weights/best.safetensors", best), err);
 }
 
 void rb_progress_to_text(const rb_progress *p, char text[160]) {

@@ -76,6 +76,7 @@ static revbifpn_status set_loader_options(rb_trainer *t, rb_error *err) {
                              .threads = a->workers,
                              .ring = RING,
                              .max_bad = a->max_bad,
+                             .stop = &t->stop,
                              .repeats = a->aug_repeats,
                              .decode = {.max_pixels = a->max_pixels, .apply_exif = a->apply_exif}};
     o->train = rb_train_transform_default(a->model.image_width, a->model.image_height);
@@ -169,7 +170,7 @@ static revbifpn_status read_place(rb_trainer *t, const char *training, const cha
         return rb_fail(err, REVBIFPN_BAD_DATA, "%s has %d training pictures, but this run was started on %d",
                        t->args.data, t->data.train.count, p->pictures);
     t->step.optimizer.steps = (uint64_t)p->epoch * (uint64_t)t->steps + (uint64_t)p->step;
-    if (read && p->step < t->steps) return REVBIFPN_OK;
+    if (read && p->step <= t->steps) return REVBIFPN_OK;
     return rb_fail(err, REVBIFPN_BAD_FILE, "%s: metadata: \"training\" says no place in this run", path);
 }
 
@@ -205,10 +206,12 @@ static revbifpn_status start(rb_trainer *t, bool resume, const char *out, rb_err
     if (resume) {
         TRY(rb_run_save_args(&t->run, &t->args, err));
         TRY(rb_run_rewind_results(&t->run, t->progress.epoch, err));
+        TRY(rb_run_keep_best(&t->run, t->progress.epoch, err));
     }
     t->finished = t->progress.epoch >= t->epochs;
+    int first = t->progress.step * t->args.accumulate; /* the last step of an epoch may have had fewer */
     t->train_options.epoch = (uint64_t)t->progress.epoch;
-    t->train_options.first_batch = t->progress.step * t->args.accumulate;
+    t->train_options.first_batch = first < t->batches ? first : t->batches;
     t->train_options.end_epoch = (uint64_t)t->epochs;
     if (t->finished) return REVBIFPN_OK;
     return rb_loader_open(&t->loader, &t->train_options, err);

@@ -27,7 +27,8 @@ typedef struct rb_trainer {
     int steps;   /* in an epoch, of args.accumulate batches, the last maybe of fewer */
     int epochs;  /* of the run, cycles and cooldown included */
     rb_schedule schedule;
-    size_t told; /* unreadable files already reported */
+    rb_stop stop; /* asked between steps, in validation and while waiting for pictures */
+    size_t told;  /* unreadable files already reported */
     bool finished;
     bool validated;  /* in this process: its files have been reported */
     char note[8192]; /* lines of the last step */
@@ -46,6 +47,8 @@ revbifpn_status rb_trainer_open(rb_trainer *t, const revbifpn_train_config *conf
                                 const struct rb_ops *ops, rb_pool *pool, rb_plan_check *check, void *user,
                                 rb_error *err) RB_CHECKED;
 void rb_trainer_close(rb_trainer *t);
+/* STOPPED after the last step (then report->finished is set), or when `stop` asks for it: then the trainer
+ * stands between two steps, or before the validation of its epoch, and may write a checkpoint or go on. */
 revbifpn_status rb_trainer_step(rb_trainer *t, revbifpn_report *report, rb_error *err) RB_CHECKED;
 /* Writes checkpoint.safetensors. */
 revbifpn_status rb_trainer_checkpoint(rb_trainer *t, rb_error *err) RB_CHECKED;
