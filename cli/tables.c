@@ -155,6 +155,9 @@ static const cli_option train_options[] = {
           "go on with the run in this folder: --data, --epochs, --workers, --max-memory, --threads and --cpu "
           "may change, other options must be those it was started with")},
     {INT("checkpoint-steps", "0", 0, 1000000000, "also write a checkpoint every N steps; 0: at epochs only")},
+    {CHOICE("hash", "none|step|tensor", "step",
+            "in steps.jsonl of each step: hashes of gradients and weights; tensor: and of each tensor, for "
+            "revbifpn diff")},
     {BYTES("max-memory",
            "stop before anything is allocated (exit status 3) when the plan is larger; 512M, 4G")},
     MACHINE,
@@ -234,6 +237,16 @@ static const cli_option bench_options[] = {
     MACHINE,
     END};
 
+static const cli_option diff_options[] = {
+    {.heading = "Runs",
+     TEXT("a", "RUN_A", "folder of a run; its name --a need not be typed"),
+     .required = true,
+     .positional = true},
+    {TEXT("b", "RUN_B", "folder of the other; nor need --b"), .required = true, .positional = true},
+    JSON,
+    MACHINE,
+    END};
+
 static const cli_option synth_options[] = {
     {.heading = "Pictures",
      TEXT("out", "DIR", "folder to write to: new, empty, or written by synth before"),
@@ -276,6 +289,13 @@ const cli_verb cli_verbs[] = {
      "from "
      "picture files costs.",
      bench_options, verb_bench},
+    {"diff", "the first step, and the first tensor, in which two runs differ",
+     "Compares two runs step by step, by what steps.jsonl in their folders tells: learning rate, loss, "
+     "hashes of "
+     "gradients and weights. Names the first step that differs; with --hash tensor in both runs also the "
+     "first "
+     "tensor. Exit status 1 when they differ.",
+     diff_options, verb_diff},
     {"synth", "draw a small picture set to try things on",
      "Draws a picture set with classes of coloured shapes over clutter: DIR/{train,val}/CLASS/*.jpg.",
      synth_options, verb_synth},

@@ -66,6 +66,9 @@ static revbifpn_status fresh_config(const cli_args *args, revbifpn *ctx, revbifp
     c->precision = strcmp(cli_text(args, "precision"), "bf16") ? REVBIFPN_FLOAT32 : REVBIFPN_BF16;
     c->bn_update_double = !strcmp(cli_text(args, "bn-update"), "double");
     c->checkpoint_steps = (int)cli_int(args, "checkpoint-steps");
+    c->hash = !strcmp(cli_text(args, "hash"), "none")   ? REVBIFPN_HASH_NONE
+              : !strcmp(cli_text(args, "hash"), "step") ? REVBIFPN_HASH_STEP
+                                                        : REVBIFPN_HASH_TENSOR;
     c->max_memory = cli_get(args, "max-memory")->bytes;
     /* what is wrong with the network is told before the data is looked at, which may take long */
     revbifpn_cost cost;

@@ -3,6 +3,7 @@
 
 #include "api/context.h"
 #include "io/args.h"
+#include "train/compare.h"
 #include "train/trainer.h"
 
 struct revbifpn_trainer {
@@ -51,7 +52,8 @@ revbifpn_train_config revbifpn_default_train(void) {
                                    .lr_cycle_mul = 1,
                                    .lr_cycle_decay = 0.1,
                                    .lr_k_decay = 1,
-                                   .lr_cycle_limit = 1};
+                                   .lr_cycle_limit = 1,
+                                   .hash = REVBIFPN_HASH_STEP};
 }
 
 /* Takes the plan, and refuses when it is larger than the limit. */
@@ -108,6 +110,24 @@ const revbifpn_memory *revbifpn_trainer_memory(const revbifpn_trainer *trainer) 
 
 const revbifpn_train_config *revbifpn_trainer_configuration(const revbifpn_trainer *trainer) {
     return &trainer->inner.args;
+}
+
+revbifpn_status revbifpn_compare_runs(revbifpn *ctx, const char *a, const char *b,
+                                      void (*visit)(void *user, const char *name, const char *in_a,
+                                                    const char *in_b),
+                                      void *user, revbifpn_run_difference *out) {
+    revbifpn_status status;
+    rb_run_folder run;
+    revbifpn_train_config args[2] = {{0}, {0}};
+    char *strings[2] = {NULL, NULL};
+    TRY(rb_run_read_args(&run, a, &args[0], &strings[0], &ctx->error));
+    TRY(rb_run_read_args(&run, b, &args[1], &strings[1], &ctx->error));
+    if (visit) TRY(rb_args_compare(&args[0], &args[1], visit, user, &ctx->error));
+    status = rb_run_compare(a, b, out, &ctx->error);
+fail:
+    rb_free(strings[0]);
+    rb_free(strings[1]);
+    return status;
 }
 
 void revbifpn_trainer_watch(revbifpn_trainer *trainer, int (*stop)(void *user), void *user) {

@@ -139,6 +139,7 @@ static revbifpn_status allocate(rb_trainer *t, rb_error *err) {
                         .seed = t->args.seed};
     rb_optimizer_options options = rb_train_optimizer(&t->args);
     TRY(rb_step_open(&t->step, t->ops, t->pool, &bytes, &options, err));
+    TRY(rb_trace_open(&t->trace, &t->model.params, t->args.hash, err));
     t->prepare_options.classes = t->data.classes;
     TRY(rb_prepare_open(&t->prepare, &t->prepare_options, err));
     t->info = (rb_weights_info){.config = t->args.model, .preprocess = rb_preprocess_default()};
@@ -209,6 +210,7 @@ static revbifpn_status start(rb_trainer *t, bool resume, const char *out, rb_err
         TRY(rb_run_keep_best(&t->run, t->progress.epoch, err));
     }
     t->finished = t->progress.epoch >= t->epochs;
+    TRY(rb_trace_begin(&t->trace, &t->run, &t->progress, err));
     int first = t->progress.step * t->args.accumulate; /* the last step of an epoch may have had fewer */
     t->train_options.epoch = (uint64_t)t->progress.epoch;
     t->train_options.first_batch = first < t->batches ? first : t->batches;
@@ -239,6 +241,7 @@ fail:
 void rb_trainer_close(rb_trainer *t) {
     rb_loader_close(&t->loader);
     rb_prepare_close(&t->prepare);
+    rb_trace_close(&t->trace);
     rb_step_close(&t->step);
     rb_model_close(&t->model);
     rb_weights_info_close(&t->info);

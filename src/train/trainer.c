@@ -78,19 +78,24 @@ static revbifpn_status train_on_next(rb_trainer *t, revbifpn_report *r, rb_error
     int left = t->batches - t->progress.step * t->args.accumulate;
     int batches = left < t->args.accumulate ? left : t->args.accumulate;
     for (int batch = 0; batch < batches; batch++) TRY(add_next(t, batch, batches, &step, &r->wait_ms, err));
+    rb_trace_gradients(&t->trace, t->pool);
     rb_step_update(&t->step, r->lr);
     t->progress.step++;
     t->progress.loss_sum += step.loss;
     r->step_ms = milliseconds() - start - r->wait_ms;
     r->loss = step.loss;
     collect_notes(t, &step);
-    return REVBIFPN_OK;
+    rb_step_record record = {
+        .epoch = r->epoch, .step = t->progress.step, .grid = t->step.k, .lr = r->lr, .loss = r->loss};
+    return rb_trace_step(&t->trace, t->pool, &record, err);
 fail:
     return status;
 }
 
 revbifpn_status rb_trainer_checkpoint(rb_trainer *t, rb_error *err) {
     char path[4096], training[160];
+    revbifpn_status status = rb_trace_sync(&t->trace, err);
+    if (status != REVBIFPN_OK) return status;
     t->info.grid = t->step.k;
     rb_progress_to_text(&t->progress, training);
     rb_checkpoint checkpoint = rb_train_checkpoint(&t->step.optimizer);

@@ -7,6 +7,7 @@
 #include "train/run_folder.h"
 #include "train/schedule.h"
 #include "train/step.h"
+#include "train/trace.h"
 
 typedef struct rb_trainer {
     revbifpn_train_config args; /* as resolved; its strings live in `strings` */
@@ -22,6 +23,7 @@ typedef struct rb_trainer {
     rb_step step;
     rb_weights_info info;
     rb_run_folder run;
+    rb_trace trace;
     rb_progress progress;
     int batches; /* in an epoch */
     int steps;   /* in an epoch, of args.accumulate batches, the last maybe of fewer */

@@ -158,6 +158,7 @@ static void killed_between_the_files_of_an_epoch(void **state) {
         for (int half = 0; half < 2; half++) {
             if (written == 4 && half) continue;
             copy_tree(before, killed);
+            copy_file(after, "steps.jsonl", killed, "steps.jsonl", 1); /* grows step by step */
             for (int i = 0; i < written; i++) copy_file(after, order[i][0], killed, order[i][1], 1);
             if (half) /* the temporary of the next one */
                 copy_file(after, order[written][0], killed, order[written][1], 0.4);

@@ -92,11 +92,11 @@ static void going_on_after_a_stop(void **state) {
     revbifpn_report report = {0};
     remove_run();
     assert_int_equal(revbifpn_open(&ctx, NULL), REVBIFPN_OK);
-    revbifpn_train_config c = config_of(ctx, run, 1, 2);
+    revbifpn_train_config c = config_of(ctx, run, 1, 0);
     if (revbifpn_trainer_open(ctx, &c, 0, &trainer)) fail_msg("%s", revbifpn_message(ctx));
     int stops = 0;
     for (int i = 0;; i++) {
-        question q = {.at = i % 7};
+        question q = {.at = i % 41};
         revbifpn_trainer_watch(trainer, stop_at, &q);
         revbifpn_status status = revbifpn_trainer_step(trainer, &report);
         if (status == REVBIFPN_STOPPED && report.finished) break;
