@@ -103,6 +103,13 @@ static size_t length_of_rows(const char *text, int rows) {
     return (size_t)(p - text);
 }
 
+/* Rows after the header in the first `length` bytes. */
+static int rows_in(const char *text, size_t length) {
+    int lines = 0;
+    for (size_t i = 0; i < length; i++) lines += text[i] == '\n';
+    return lines - 1;
+}
+
 revbifpn_status rb_run_rewind_results(rb_run_folder *run, int epochs, rb_error *err) {
     char file[4096];
     unsigned char *old = NULL;
@@ -111,8 +118,16 @@ revbifpn_status rb_run_rewind_results(rb_run_folder *run, int epochs, rb_error *
     rb_run_file(run, "results.csv", file);
     revbifpn_status status = epochs > 0 ? rb_file_read(file, TEXT_LIMIT, &old, &size, err) : REVBIFPN_OK;
     if (status == REVBIFPN_OUT_OF_MEMORY) return status; /* a lost file is written anew */
-    if (old && !strncmp((const char *)old, header, strlen(header))) text = (const char *)old;
+    if (old) text = (const char *)old;
+    bool other = old && strncmp(text, header, strlen(header)); /* cut within the header, or not ours */
     size_t keep = length_of_rows(text, epochs);
+    if (other || (old && rows_in(text, keep) != epochs)) {
+        rb_free(old);
+        return rb_fail(
+            err, REVBIFPN_BAD_FILE,
+            "%s: does not have the %d epochs of the checkpoint; removed, the run goes on without them", file,
+            epochs);
+    }
     char *kept = rb_alloc(keep + 1);
     if (kept) memcpy(kept, text, keep);
     rb_free(old);

@@ -210,7 +210,7 @@ static revbifpn_status start(rb_trainer *t, bool resume, const char *out, rb_err
         TRY(rb_run_keep_best(&t->run, t->progress.epoch, err));
     }
     t->finished = t->progress.epoch >= t->epochs;
-    TRY(rb_trace_begin(&t->trace, &t->run, &t->progress, err));
+    TRY(rb_trace_begin(&t->trace, &t->run, &t->progress, t->steps, err));
     int first = t->progress.step * t->args.accumulate; /* the last step of an epoch may have had fewer */
     t->train_options.epoch = (uint64_t)t->progress.epoch;
     t->train_options.first_batch = first < t->batches ? first : t->batches;

@@ -35,16 +35,27 @@ void rb_trace_close(rb_trace *t) {
 
 /* ---- the files ---- */
 
+/* The place itself, where a run that lost nothing has its last step. */
+static bool is_last(const rb_trace *t, int epoch, int step, const rb_progress *place) {
+    if (place->step) return epoch == place->epoch + 1 && step == place->step;
+    return epoch == place->epoch && (!epoch || step == t->steps_of_epoch);
+}
+
+static revbifpn_status lost(const char *path, rb_error *err) {
+    return rb_fail(err, REVBIFPN_BAD_FILE,
+                   "%s: ends before the step of the checkpoint; removed, the run goes on without", path);
+}
+
 static bool is_before(int epoch, int step, const rb_progress *place) {
     return epoch <= place->epoch || (epoch == place->epoch + 1 && step <= place->step);
 }
 
 /* *keep = bytes of the lines before `place`. */
-static revbifpn_status steps_to_keep(const char *path, const rb_progress *place, uint64_t *keep,
-                                     rb_error *err) {
+static revbifpn_status steps_to_keep(const rb_trace *t, const char *path, const rb_progress *place,
+                                     uint64_t *keep, rb_error *err) {
     revbifpn_status status;
     rb_steps_reader r = {0};
-    rb_step_record record;
+    rb_step_record record, last = {0};
     bool more;
     *keep = 0;
     TRY(rb_steps_open(&r, path, err));
@@ -52,7 +63,9 @@ static revbifpn_status steps_to_keep(const char *path, const rb_progress *place,
         TRY(rb_steps_next(&r, &record, &more, err));
         if (!more || !is_before(record.epoch, record.step, place)) break;
         *keep = r.read;
+        last = record;
     }
+    if (r.stream && !is_last(t, last.epoch, last.step, place)) status = lost(path, err);
 fail:
     rb_steps_close(&r);
     return status;
@@ -70,6 +83,7 @@ static revbifpn_status hashes_to_keep(const rb_trace *t, const char *path, const
     revbifpn_status status;
     rb_hashes_reader r = {0};
     bool more, same;
+    int epoch = 0, step = 0;
     *keep = 0;
     TRY(rb_hashes_open(&r, path, err));
     same = !r.stream || r.count == t->tensors;
@@ -84,7 +98,9 @@ static revbifpn_status hashes_to_keep(const rb_trace *t, const char *path, const
         TRY(rb_hashes_next(&r, &more, err));
         if (!more || !is_before(r.epoch, r.step, place)) break;
         *keep = r.read;
+        epoch = r.epoch, step = r.step;
     }
+    if (!status && r.stream && !is_last(t, epoch, step, place)) status = lost(path, err);
 fail:
     rb_hashes_close(&r);
     return status;
@@ -105,12 +121,13 @@ fail:
 }
 
 revbifpn_status rb_trace_begin(rb_trace *t, const rb_run_folder *run, const rb_progress *place,
-                               rb_error *err) {
+                               int steps_of_epoch, rb_error *err) {
     revbifpn_status status;
     char path[4096];
     uint64_t keep;
+    t->steps_of_epoch = steps_of_epoch;
     rb_run_file(run, "steps.jsonl", path);
-    TRY(steps_to_keep(path, place, &keep, err));
+    TRY(steps_to_keep(t, path, place, &keep, err));
     TRY(rb_append_open(&t->steps, path, keep, err));
     if (t->mode != REVBIFPN_HASH_TENSOR) return REVBIFPN_OK;
     rb_run_file(run, "tensors.hash", path);

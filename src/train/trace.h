@@ -13,6 +13,7 @@
 typedef struct rb_trace {
     revbifpn_hash mode;
     const rb_params *params;
+    int steps_of_epoch;
     int gradients, tensors; /* hashes of gradients, and of these and weights together */
     uint64_t *hashes;       /* tensors; NULL: none are taken */
     int *trained;           /* gradients: index of each in the list */
@@ -24,10 +25,10 @@ typedef struct rb_trace {
 revbifpn_status rb_trace_open(rb_trace *t, const rb_params *params, revbifpn_hash mode,
                               rb_error *err) RB_CHECKED;
 void rb_trace_close(rb_trace *t);
-/* Opens the files of the run, cut to the steps before the place where the run stands; for a resumed run
- * what is missing stays missing. BAD_FILE when they hold something else. */
+/* Opens the files of the run, cut to the steps before the place where the run stands. A file that is missing
+ * is begun there; BAD_FILE for one that holds something else, or not the step before. */
 revbifpn_status rb_trace_begin(rb_trace *t, const rb_run_folder *run, const rb_progress *place,
-                               rb_error *err) RB_CHECKED;
+                               int steps_of_epoch, rb_error *err) RB_CHECKED;
 /* Once the gradients of a step are complete, and before the update uses them up. */
 void rb_trace_gradients(rb_trace *t, rb_pool *pool);
 /* After the update: the weights, and the step is written down. The record's hashes are filled in. */
