@@ -90,6 +90,7 @@ void cli_help_program(FILE *out) {
         wrap(out, v->summary, 12, 12);
     }
     fprintf(out, "\n  revbifpn VERB --help    the options of a verb\n"
-                 "  revbifpn --version      version, commit and kernels in use\n\n");
+                 "  revbifpn --version      version, commit and kernels in use\n"
+                 "  revbifpn --generate bash|zsh|fish|man   completion for a shell, or the manual page\n\n");
     wrap(out, "Exit status: " CLI_EXIT_TEXT, 0, 0);
 }
