@@ -6,7 +6,7 @@ PREFIX ?= /usr/local
 JOBS   ?= $(shell nproc)
 FILES  ?= $(filter-out %/bounds.json %/resize_vectors.json,$(wildcard tests/golden/*.json))
 
-.PHONY: all configure demo test golden bench install format check help clean
+.PHONY: all configure demo test golden bench install deb format check help clean
 
 all: configure
 	@cmake --build $(BUILD) -j $(JOBS)
@@ -33,6 +33,9 @@ bench: all
 install: all
 	@cmake --install $(BUILD) --prefix $(PREFIX)
 
+deb: all
+	@cd $(BUILD) && cpack -G DEB
+
 check:
 	@scripts/check-layers && scripts/check-style
 
@@ -49,6 +52,7 @@ help:
 	@echo 'make golden     compares with the figures of the published model (FILES="a.json b.json")'
 	@echo 'make bench      pictures a second and memory of the networks on this machine'
 	@echo 'make install    to PREFIX (/usr/local)'
+	@echo 'make deb        a Debian package, in the build folder'
 	@echo 'make check      who includes whom, and the style of the source'
 	@echo 'make format     clang-format over all C files'
 	@echo 'make clean      removes the build folders'

@@ -64,7 +64,10 @@ static void help_option(FILE *out, const cli_option *o) {
 void cli_help_verb(FILE *out, const cli_verb *verb) {
     fprintf(out, "usage: revbifpn %s", verb->name);
     for (const cli_option *o = verb->options; o->name; o++)
-        if (o->required) fprintf(out, " --%s %s", o->name, value_name(o));
+        if (o->positional)
+            fprintf(out, " %s", value_name(o));
+        else if (o->required)
+            fprintf(out, " --%s %s", o->name, value_name(o));
     fprintf(out, " [options]\n\n");
     wrap(out, verb->about, 0, 0);
     for (const cli_option *o = verb->options; o->name; o++) {
@@ -87,6 +90,7 @@ void cli_help_program(FILE *out) {
         wrap(out, v->summary, 12, 12);
     }
     fprintf(out, "\n  revbifpn VERB --help    the options of a verb\n"
-                 "  revbifpn --version      version, commit and kernels in use\n\n");
+                 "  revbifpn --version      version, commit and kernels in use\n"
+                 "  revbifpn --generate bash|zsh|fish|man   completion for a shell, or the manual page\n\n");
     wrap(out, "Exit status: " CLI_EXIT_TEXT, 0, 0);
 }

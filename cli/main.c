@@ -1,6 +1,7 @@
 /* revbifpn VERB [options]: finds the verb, reads its options by the table, runs it. */
 #include <string.h>
 
+#include "completion.h"
 #include "options.h"
 #include "print.h"
 
@@ -45,6 +46,7 @@ int main(int argc, char **argv) {
     const cli_verb *verb = cli_verb_find(word);
     if (verb) return run_verb(verb, argc - 2, argv + 2);
     if (!strcmp(word, "--version")) return version();
+    if (!strcmp(word, "--generate") && argc == 3 && cli_write_completion(stdout, argv[2])) return CLI_OK;
     if (!strcmp(word, "--help") || !strcmp(word, "-h")) {
         cli_help_program(stdout);
         return CLI_OK;

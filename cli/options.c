@@ -189,6 +189,13 @@ static int find_option(const cli_verb *verb, const char *name, size_t length) {
     return -1;
 }
 
+/* The first option that a bare word may fill and none has filled, or -1. */
+static int find_positional(const cli_verb *verb, const cli_args *args) {
+    for (int i = 0; verb->options[i].name; i++)
+        if (verb->options[i].positional && !args->values[i].given) return i;
+    return -1;
+}
+
 static void set_defaults(const cli_verb *verb, cli_args *args) {
     *args = (cli_args){.verb = verb};
     for (int i = 0; verb->options[i].name; i++) {
@@ -204,6 +211,12 @@ static void set_defaults(const cli_verb *verb, cli_args *args) {
 /* Reads the option in argv[*at] and its value, and moves *at past them. */
 static bool read_option(const cli_verb *verb, int argc, char **argv, int *at, cli_args *args, char *message) {
     const char *word = argv[*at], *name = word + 2, *equals = strchr(word, '=');
+    int place = *word != '-' ? find_positional(verb, args) : -1;
+    if (place >= 0) {
+        ++*at;
+        args->values[place] = (cli_value){.given = true};
+        return read_value(&verb->options[place], word, &args->values[place], message);
+    }
     if (strncmp(word, "--", 2) || !word[2])
         return wrong(message, "'%.60s' is not an option; options begin with --, for instance --%s", word,
                      cli_nearest(word[0] == '-' ? word + 1 : word, option_name, verb->options));
@@ -239,7 +252,8 @@ cli_parse_result cli_parse(const cli_verb *verb, int argc, char **argv, cli_args
         if (!read_option(verb, argc, argv, &at, args, message)) return CLI_WRONG;
     for (int i = 0; verb->options[i].name; i++)
         if (verb->options[i].required && !args->values[i].set) {
-            wrong(message, "--%s %s is missing", verb->options[i].name, verb->options[i].value);
+            wrong(message, verb->options[i].positional ? "%.0s%s is missing" : "--%s %s is missing",
+                  verb->options[i].name, verb->options[i].value);
             return CLI_WRONG;
         }
     return CLI_RUN;

@@ -31,6 +31,7 @@ typedef struct cli_option {
     const char *choices; /* CLI_CHOICE */
     bool required;
     const char *heading; /* a line above this option in the help, or NULL */
+    bool positional;     /* may be typed without its name: bare words fill these in their order */
 } cli_option;
 
 enum { CLI_MAX_OPTIONS = 128, CLI_MESSAGE = 512 };

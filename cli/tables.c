@@ -164,10 +164,14 @@ static const cli_option train_options[] = {
     OPTIMIZATION,
     {.heading = "Run", TEXT("out", "DIR", "run folder; default: runs/classify/train, train2, …")},
     {TEXT("resume", "RUN",
-          "go on with the run in this folder; only --data, --val-data, --epochs, --workers, --max-memory, "
-          "--threads, --cpu and --progress may be given with it")},
-    {CHOICE("tensorboard", "on|off", "on", "write event files for TensorBoard into the run folder")},
+          "go on with the run in this folder: --data, --val-data, --epochs, --workers, --max-memory, "
+          "--threads, "
+          "--cpu and --progress may change, other options must be those it was started with")},
+    {CHOICE("tensorboard", "off|on", "on", "write event files for TensorBoard into the run folder")},
     {INT("checkpoint-steps", "0", 0, 1000000000, "also write a checkpoint every N steps; 0: at epochs only")},
+    {CHOICE("hash", "none|step|tensor", "step",
+            "in steps.jsonl of each step: hashes of gradients and weights; tensor: and of each tensor, for "
+            "revbifpn diff")},
     {BYTES("max-memory",
            "stop before anything is allocated (exit status 3) when the plan is larger; 512M, 4G")},
     PROGRESS,
@@ -225,6 +229,7 @@ static const cli_option convert_options[] = {
     {INT("shards", NULL, 1, 1000000, "how many; a smaller split gets its part of them")},
     {BYTES("shard-size", "instead of how many: how large about, for instance 256M")},
     {SEED("seed of the order of the pictures in the shards")},
+    PROGRESS,
     MACHINE,
     END};
 
@@ -236,6 +241,7 @@ static const cli_option check_options[] = {
     {INT("min-side", "16", 1, 65536, "tiny: a side of less")},
     {INT("huge-pixels", "50000000", 1, 4000000000, "huge: more")},
     {MAX_PIXELS},
+    PROGRESS,
     MACHINE,
     END};
 
@@ -270,6 +276,16 @@ static const cli_option bench_options[] = {
     {TEXT("data", "DIR",
           "also as many training steps on the pictures below DIR, in blocks between those on random ones")},
     {WORKERS},
+    JSON,
+    MACHINE,
+    END};
+
+static const cli_option diff_options[] = {
+    {.heading = "Runs",
+     TEXT("a", "RUN_A", "folder of a run; its name --a need not be typed"),
+     .required = true,
+     .positional = true},
+    {TEXT("b", "RUN_B", "folder of the other; nor need --b"), .required = true, .positional = true},
     JSON,
     MACHINE,
     END};
@@ -325,6 +341,13 @@ const cli_verb cli_verbs[] = {
      "from "
      "picture files costs.",
      bench_options, verb_bench},
+    {"diff", "the first step, and the first tensor, in which two runs differ",
+     "Compares two runs step by step, by what steps.jsonl in their folders tells: learning rate, loss, "
+     "hashes of "
+     "gradients and weights. Names the first step that differs; with --hash tensor in both runs also the "
+     "first "
+     "tensor. Exit status 1 when they differ.",
+     diff_options, verb_diff},
     {"synth", "draw a small picture set to try things on",
      "Draws a picture set with classes of coloured shapes over clutter: DIR/{train,val}/CLASS/*.jpg.",
      synth_options, verb_synth},

@@ -136,7 +136,7 @@ int verb_check(const cli_args *args) {
     if (!open_json(&r)) {
         code = json_failed(&r);
     } else {
-        cli_progress_open(&r.progress);
+        cli_progress_open(&r.progress, cli_text(args, "progress"));
         revbifpn_status status = revbifpn_check(ctx, &options, &report);
         cli_progress_clear(&r.progress);
         if (status != REVBIFPN_OK)

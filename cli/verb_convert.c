@@ -27,7 +27,7 @@ static int pack(const cli_args *args, revbifpn *ctx) {
     options.seed = (uint64_t)cli_int(args, "seed");
     options.progress = cli_progress_count;
     options.user = &progress;
-    cli_progress_open(&progress);
+    cli_progress_open(&progress, cli_text(args, "progress"));
     revbifpn_status status = revbifpn_shards(ctx, &options, &report);
     cli_progress_clear(&progress);
     if (status != REVBIFPN_OK) return cli_report(args, ctx, status);

@@ -10,6 +10,7 @@
 #include "print.h"
 #include "progress.h"
 #include "recipe.h"
+#include "resume.h"
 #include "verbs.h"
 
 static volatile sig_atomic_t stop_signal;
@@ -33,23 +34,6 @@ static void watch_signals(void) {
 static void free_run_name(char name[64]) {
     snprintf(name, 64, "runs/classify/train");
     for (int i = 2; !access(name, F_OK) && i < 1000000; i++) snprintf(name, 64, "runs/classify/train%d", i);
-}
-
-/* With --resume the run's own arguments count: any other option would be silently ignored, so it is refused.
- */
-static int check_resume(const cli_args *args) {
-    static const char *const allowed =
-        " resume data val-data epochs workers max-memory threads cpu progress ";
-    for (int i = 0; args->verb->options[i].name; i++) {
-        char word[64];
-        snprintf(word, sizeof word, " %s ", args->verb->options[i].name);
-        if (args->values[i].given && !strstr(allowed, word))
-            return cli_usage(args,
-                             "--%s cannot change in a resumed run; --data, --val-data, --epochs, --workers "
-                             "and --max-memory can",
-                             args->verb->options[i].name);
-    }
-    return CLI_OK;
 }
 
 static void resume_config(const cli_args *args, revbifpn_train_config *c) {
@@ -95,6 +79,9 @@ static revbifpn_status fresh_config(const cli_args *args, revbifpn *ctx, revbifp
     c->bn_update_double = !strcmp(cli_text(args, "bn-update"), "double");
     c->checkpoint_steps = (int)cli_int(args, "checkpoint-steps");
     c->tensorboard = !strcmp(cli_text(args, "tensorboard"), "on");
+    c->hash = !strcmp(cli_text(args, "hash"), "none")   ? REVBIFPN_HASH_NONE
+              : !strcmp(cli_text(args, "hash"), "step") ? REVBIFPN_HASH_STEP
+                                                        : REVBIFPN_HASH_TENSOR;
     c->max_memory = cli_get(args, "max-memory")->bytes;
     /* what is wrong with the network is told before the data is looked at, which may take long */
     revbifpn_cost cost;
@@ -197,6 +184,11 @@ static void show_epoch(run *r, const revbifpn_report *report) {
     if (report->val.top1 > r->best_top1) r->best_top1 = report->val.top1;
 }
 
+static int asked_to_stop(void *user) {
+    (void)user;
+    return stop_signal;
+}
+
 static int stop_now(run *r) {
     cli_progress_clear(&r->progress);
     revbifpn_status status = revbifpn_trainer_checkpoint(r->trainer);
@@ -222,9 +214,8 @@ static int run_steps(run *r) {
     cli_progress_open(&r->progress, cli_text(r->args, "progress"));
     r->last = cli_clock();
     for (bool any_step = false;; any_step = true) {
-        if (stop_signal) return stop_now(r);
         revbifpn_status status = revbifpn_trainer_step(r->trainer, &report);
-        if (status == REVBIFPN_STOPPED) return finish(r, any_step);
+        if (status == REVBIFPN_STOPPED) return report.finished ? finish(r, any_step) : stop_now(r);
         if (status != REVBIFPN_OK) {
             cli_progress_clear(&r->progress);
             return cli_report(r->args, r->ctx, status);
@@ -239,17 +230,33 @@ static int open_and_run(run *r, const revbifpn_train_config *config) {
     watch_signals();
     revbifpn_status status = revbifpn_trainer_open(r->ctx, config, cli_given(r->args, "resume"), &r->trainer);
     if (status != REVBIFPN_OK) return cli_report(r->args, r->ctx, status);
+    revbifpn_trainer_watch(r->trainer, asked_to_stop, NULL);
     print_start(r);
     return run_steps(r);
+}
+
+/* The configuration of a new run, or of one that goes on; prints what is wrong. */
+static int configure(run *r, revbifpn_train_config *config, char name[64],
+                     char stats[2][REVBIFPN_STATS_TEXT]) {
+    const cli_args *args = r->args;
+    bool resume = cli_given(args, "resume");
+    if (resume && !cli_resume_repeats(args)) return resume_config(args, config), CLI_OK;
+    free_run_name(name);
+    config->out = resume ? cli_text(args, "resume") : cli_given(args, "out") ? cli_text(args, "out") : name;
+    revbifpn_status status = fresh_config(args, r->ctx, config, stats);
+    if (status != REVBIFPN_OK) return cli_report(args, r->ctx, status);
+    if (!resume) return CLI_OK;
+    int code = cli_check_resume(args, r->ctx, config);
+    *config = revbifpn_default_train();
+    resume_config(args, config);
+    return code;
 }
 
 int verb_train(const cli_args *args) {
     run r = {.args = args, .best_top1 = -1};
     char name[64], stats[2][REVBIFPN_STATS_TEXT];
     bool resume = cli_given(args, "resume");
-    int code = resume                   ? check_resume(args)
-               : cli_text(args, "data") ? CLI_OK
-                                        : cli_usage(args, "--data DIR is missing");
+    int code = resume || cli_text(args, "data") ? CLI_OK : cli_usage(args, "--data DIR is missing");
     if (!code && !resume) code = cli_check_recipe(args);
     if (!code && !resume) code = cli_check_augmentation(args);
     if (!code && resume && cli_given(args, "out"))
@@ -257,15 +264,8 @@ int verb_train(const cli_args *args) {
     if (!code) code = cli_open(args, &r.ctx);
     if (code) return code;
     revbifpn_train_config config = revbifpn_default_train();
-    revbifpn_status status = REVBIFPN_OK;
-    if (resume) {
-        resume_config(args, &config);
-    } else {
-        free_run_name(name);
-        config.out = cli_given(args, "out") ? cli_text(args, "out") : name;
-        status = fresh_config(args, r.ctx, &config, stats);
-    }
-    code = status == REVBIFPN_OK ? open_and_run(&r, &config) : cli_report(args, r.ctx, status);
+    code = configure(&r, &config, name, stats);
+    if (!code) code = open_and_run(&r, &config);
     revbifpn_trainer_close(&r.trainer);
     revbifpn_close(&r.ctx);
     return code;

@@ -12,6 +12,7 @@ int verb_convert(const cli_args *args);
 int verb_plan(const cli_args *args);
 int verb_inspect(const cli_args *args);
 int verb_bench(const cli_args *args);
+int verb_diff(const cli_args *args);
 int verb_synth(const cli_args *args);
 
 #endif

@@ -75,7 +75,7 @@ typedef struct revbifpn_model_config {
     int input_channels;                    /* channels of the picture, 3 for RGB */
     int widths[REVBIFPN_MAX_STREAMS];      /* channels of each stream; even; the first a multiple of 16 */
     int kernels[REVBIFPN_MAX_STREAMS];     /* depthwise kernel of the residual blocks, odd with kernel_pads */
-    int kernel_pads[REVBIFPN_MAX_STREAMS]; /* added to every depthwise kernel that starts at this stream; even
+    int kernel_pads[REVBIFPN_MAX_STREAMS]; /* even: added to each depthwise kernel that starts at this stream
                                             */
     int expansions[REVBIFPN_MAX_STREAMS];  /* MBConv expansion e ≥ 1 */
     double squeeze_ratios[REVBIFPN_MAX_STREAMS]; /* squeeze-excite ratio r; 0 = none */
@@ -99,9 +99,8 @@ typedef struct revbifpn_model_config {
 typedef struct revbifpn revbifpn;
 typedef struct revbifpn_options {
     size_t struct_size;
-    int threads; /* 0: as many as the affinity mask and the cgroup quota allow */
-    const char
-        *cpu; /* "ref", "avx2", "avx512"; NULL: REVBIFPN_CPU from the environment, else the best there is */
+    int threads;     /* 0: as many as the affinity mask and the cgroup quota allow */
+    const char *cpu; /* "ref", "avx2", "avx512"; NULL: REVBIFPN_CPU of the environment, else the best */
 } revbifpn_options;
 REVBIFPN_API revbifpn_options revbifpn_default_options(void);
 
@@ -129,8 +128,7 @@ REVBIFPN_API revbifpn_status revbifpn_config(revbifpn *ctx, const char *name,
 typedef struct revbifpn_cost {
     uint64_t parameters;
     uint64_t macs;           /* convolutions and linear layer: multiply-accumulates, bare */
-    uint64_t macs_published; /* by the rule of the published figures: + conv biases, 2 a norm output, 11 an
-                                upsampled one */
+    uint64_t macs_published; /* the published rule: + conv biases, 2 a norm output, 11 an upsampled one */
 } revbifpn_cost;
 typedef struct revbifpn_layer {
     char name[120]; /* prefix of its tensors in the state dict */
@@ -362,6 +360,9 @@ typedef enum revbifpn_clip_mode {
     REVBIFPN_CLIP_VALUE,
     REVBIFPN_CLIP_AGC
 } revbifpn_clip_mode;
+/* What steps.jsonl tells of a step beside its loss: hashes of gradients and weights; and tensors.hash each
+ * one's. */
+typedef enum revbifpn_hash { REVBIFPN_HASH_NONE, REVBIFPN_HASH_STEP, REVBIFPN_HASH_TENSOR } revbifpn_hash;
 
 typedef struct revbifpn_train_config {
     size_t struct_size;
@@ -376,8 +377,7 @@ typedef struct revbifpn_train_config {
     double scale_min, scale_max, ratio_min, ratio_max, hflip, crop_pct, val_fraction;
     const char *interpolation; /* "bicubic", "bilinear" or "random" */
     /* augmentation beyond crop and horizontal flip; timm's names, see docs/augmentation.md. Texts may be NULL
-     * or
-     * "": then there is none, or what the comment says */
+     * or "": then there is none, or what the comment says */
     const char *train_interpolation; /* of training pictures alone; "": interpolation */
     const char *aa, *color_jitter;   /* "rand-m9-mstd0.5", "v0", …; "0.4" or "B,C,S[,H]", unused with aa */
     const char *remode, *mixup_mode; /* "pixel", "const", "rand"; "batch", "pair", "elem"; "": the first */
@@ -387,8 +387,7 @@ typedef struct revbifpn_train_config {
     int recount, mixup_off_epoch, aug_repeats; /* 0: never off; 0, 1: no repetition */
     uint64_t seed, max_pixels, max_memory;     /* max_memory 0: no limit */
     int workers, max_bad, apply_exif;
-    int bn_update_double; /* running statistics of stack and neck move twice a step, as in the published code
-                           */
+    int bn_update_double; /* statistics of stack and neck move twice a step, as in the published code */
     revbifpn_activations activations;
     revbifpn_precision precision;
     /* optimizer; weight_decay is not for norms and biases */
@@ -410,8 +409,16 @@ typedef struct revbifpn_train_config {
     int bce_loss, bce_sum;
     double bce_target_thresh; /* targets above it are 1, others 0; 0: as they are */
     int tensorboard;          /* write event files into the run folder (docs/report.md) */
+    revbifpn_hash hash;       /* REVBIFPN_HASH_STEP */
 } revbifpn_train_config;
 REVBIFPN_API revbifpn_train_config revbifpn_default_train(void);
+
+/* Calls `visit` for each argument that the run in config->out was started with and `config` has otherwise;
+ * names and values as in args.json ("lr", "model.drop"). BAD_ARGUMENT when there is no run, BAD_FILE. */
+REVBIFPN_API revbifpn_status revbifpn_train_differences(revbifpn *ctx, const revbifpn_train_config *config,
+                                                        void (*visit)(void *user, const char *name,
+                                                                      const char *old, const char *new_value),
+                                                        void *user) REVBIFPN_CHECKED;
 
 typedef struct revbifpn_trainer revbifpn_trainer;
 /* Starts a run, or goes on with it when `resume` is set and config->out holds one (a checkpoint, or only its
@@ -436,12 +443,33 @@ typedef struct revbifpn_report {
     int improved;                   /* best top-1 so far */
     const char *note;               /* lines for the log (grid lowered, files unreadable), or NULL */
 } revbifpn_report;
-/* One step; at the end of an epoch also validation, results.csv, weights and checkpoint. STOPPED after
- * finished. */
+/* From now on `stop` is asked before steps, in validation and while waiting for pictures; other than 0: stop.
+ */
+REVBIFPN_API void revbifpn_trainer_watch(revbifpn_trainer *trainer, int (*stop)(void *user), void *user);
+/* One step; at the end of an epoch also validation, results.csv, weights and checkpoint. STOPPED after the
+ * last one (`finished` is set), or when it was asked to: a checkpoint may then be written, or the next call
+ * goes on. After a stop in validation that call only validates: loss 0. */
 REVBIFPN_API revbifpn_status revbifpn_trainer_step(revbifpn_trainer *trainer,
                                                    revbifpn_report *out) REVBIFPN_CHECKED;
 /* Writes a checkpoint now, at the step boundary. */
 REVBIFPN_API revbifpn_status revbifpn_trainer_checkpoint(revbifpn_trainer *trainer) REVBIFPN_CHECKED;
+
+/* Where two runs part. tensor: "gradient NAME" or "weight NAME", first of `tensors` of the `compared` hashes
+ * of that step; "" when not both have REVBIFPN_HASH_TENSOR. */
+typedef struct revbifpn_run_difference {
+    int steps, hashed;  /* equal ones before, and how many of them with hashes in both */
+    int only_a, only_b; /* that one run does not have */
+    int epoch, step;    /* of the first that differs; 0: none does */
+    char what[24];      /* "learning rate", "loss", "gradients", "grid" or "weights" */
+    int compared, tensors;
+    char tensor[144];
+} revbifpn_run_difference;
+/* Compares the runs in two folders step by step; calls `visit` (may be NULL) for each argument that differs.
+ */
+REVBIFPN_API revbifpn_status revbifpn_compare_runs(revbifpn *ctx, const char *a, const char *b,
+                                                   void (*visit)(void *user, const char *name,
+                                                                 const char *in_a, const char *in_b),
+                                                   void *user, revbifpn_run_difference *out) REVBIFPN_CHECKED;
 
 /* ---- measurement ---- */
 
@@ -459,8 +487,7 @@ typedef struct revbifpn_profile_row {
     double seconds;
     double rest_seconds;   /* of an operation: the part of `seconds` that no operator covers */
     double gflops, gbytes; /* 10^9 operations and bytes, not rates; 0: not counted */
-    double
-        floor_seconds; /* Σ over the calls: operations or bytes at the machine's peak, whichever is longer */
+    double floor_seconds;  /* Σ over calls: operations or bytes at the machine's peak, whichever is longer */
     uint64_t calls;
 } revbifpn_profile_row;
 typedef struct revbifpn_bench_options {
@@ -469,8 +496,7 @@ typedef struct revbifpn_bench_options {
     int width, height, batch, steps, training;
     revbifpn_activations activations;
     revbifpn_precision precision;
-    const char *data; /* folder of pictures: blocks of training steps fed from it, between those that are
-                         not; NULL: none */
+    const char *data; /* folder of pictures: blocks of training steps fed from it between others; or NULL */
     int workers;      /* threads that read and prepare these; 0: no own ones */
     void (*profile)(void *user, const revbifpn_profile_row *row); /* called at the end; may be NULL */
     void *user;
@@ -479,8 +505,7 @@ typedef struct revbifpn_bench_result {
     double images_per_second_best, images_per_second_median;
     double peak_gflops, peak_gbytes; /* a second, measured before the steps of a profile; else 0 */
     uint64_t planned_bytes, peak_rss_bytes;
-    uint64_t arena_planned_bytes,
-        arena_high_bytes; /* kept + scratch: planned, and the high-water mark of the run */
+    uint64_t arena_planned_bytes, arena_high_bytes; /* kept + scratch: planned, and used at most */
     uint64_t allocations_after_first_step;
     double step_cpu_seconds; /* processor time of a picture in a step, all threads together */
     /* With `data`, else 0. A fed step counts from asking for its batch to its end. */

@@ -2,6 +2,8 @@
 #include <stdio.h>
 
 #include "api/context.h"
+#include "io/args.h"
+#include "train/compare.h"
 #include "train/trainer.h"
 
 struct revbifpn_trainer {
@@ -54,7 +56,8 @@ revbifpn_train_config revbifpn_default_train(void) {
                                    .lr_cycle_decay = 0.1,
                                    .lr_k_decay = 1,
                                    .lr_cycle_limit = 1,
-                                   .tensorboard = 1};
+                                   .tensorboard = 1,
+                                   .hash = REVBIFPN_HASH_STEP};
 }
 
 /* Takes the plan, and refuses when it is larger than the limit. */
@@ -73,6 +76,21 @@ static revbifpn_status check_plan(void *user, rb_model *network, rb_shape image,
         "the plan needs %llu bytes, --max-memory allows %llu; each picture less in the batch frees %llu",
         (unsigned long long)t->memory.total_bytes, (unsigned long long)t->max_memory,
         (unsigned long long)t->memory.activation_bytes_per_sample);
+}
+
+revbifpn_status revbifpn_train_differences(revbifpn *ctx, const revbifpn_train_config *config,
+                                           void (*visit)(void *user, const char *name, const char *old,
+                                                         const char *new_value),
+                                           void *user) {
+    revbifpn_status status;
+    rb_run_folder run;
+    revbifpn_train_config args = {0};
+    char *strings = NULL;
+    TRY(rb_run_read_args(&run, config->out, &args, &strings, &ctx->error));
+    status = rb_args_compare(&args, config, visit, user, &ctx->error);
+fail:
+    rb_free(strings);
+    return status;
 }
 
 revbifpn_status revbifpn_trainer_open(revbifpn *ctx, const revbifpn_train_config *config, int resume,
@@ -98,6 +116,28 @@ const revbifpn_memory *revbifpn_trainer_memory(const revbifpn_trainer *trainer) 
 
 const revbifpn_train_config *revbifpn_trainer_configuration(const revbifpn_trainer *trainer) {
     return &trainer->inner.args;
+}
+
+revbifpn_status revbifpn_compare_runs(revbifpn *ctx, const char *a, const char *b,
+                                      void (*visit)(void *user, const char *name, const char *in_a,
+                                                    const char *in_b),
+                                      void *user, revbifpn_run_difference *out) {
+    revbifpn_status status;
+    rb_run_folder run;
+    revbifpn_train_config args[2] = {{0}, {0}};
+    char *strings[2] = {NULL, NULL};
+    TRY(rb_run_read_args(&run, a, &args[0], &strings[0], &ctx->error));
+    TRY(rb_run_read_args(&run, b, &args[1], &strings[1], &ctx->error));
+    if (visit) TRY(rb_args_compare(&args[0], &args[1], visit, user, &ctx->error));
+    status = rb_run_compare(a, b, out, &ctx->error);
+fail:
+    rb_free(strings[0]);
+    rb_free(strings[1]);
+    return status;
+}
+
+void revbifpn_trainer_watch(revbifpn_trainer *trainer, int (*stop)(void *user), void *user) {
+    trainer->inner.stop = (rb_stop){.asked = stop, .user = user};
 }
 
 revbifpn_status revbifpn_trainer_step(revbifpn_trainer *trainer, revbifpn_report *out) {

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/memory.h"
 
 static revbifpn_status io_failed(rb_error *err, const char *what, const char *path) {
@@ -89,12 +90,12 @@ revbifpn_status rb_file_begin(rb_file_writer *w, const char *path, rb_error *err
         return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "%.64s…: path too long", path);
     snprintf(w->path, sizeof w->path, "%s", path);
     snprintf(w->temporary, sizeof w->temporary, "%s.tmp", path);
-    w->stream = fopen(w->temporary, "wbe");
+    w->stream = rb_file_fails() ? NULL : fopen(w->temporary, "wbe");
     return w->stream ? REVBIFPN_OK : io_failed(err, "cannot create", w->temporary);
 }
 
 revbifpn_status rb_file_write(rb_file_writer *w, const void *bytes, size_t size, rb_error *err) {
-    if (fwrite(bytes, 1, size, w->stream) == size) return REVBIFPN_OK;
+    if (!rb_file_fails() && fwrite(bytes, 1, size, w->stream) == size) return REVBIFPN_OK;
     return io_failed(err, "cannot write", w->path);
 }
 
@@ -108,7 +109,7 @@ static void sync_folder_of(const char *path) {
 }
 
 revbifpn_status rb_file_commit(rb_file_writer *w, rb_error *err) {
-    bool written = !fflush(w->stream) && !fsync(fileno(w->stream));
+    bool written = !rb_file_fails() && !fflush(w->stream) && !fsync(fileno(w->stream));
     int reason = errno;
     if (fclose(w->stream)) written = false;
     w->stream = NULL;
@@ -118,7 +119,7 @@ revbifpn_status rb_file_commit(rb_file_writer *w, rb_error *err) {
         unlink(w->temporary);
         return status;
     }
-    if (rename(w->temporary, w->path)) {
+    if (rb_file_fails() || rename(w->temporary, w->path)) {
         revbifpn_status status = io_failed(err, "cannot replace", w->path);
         unlink(w->temporary);
         return status;
@@ -145,6 +146,12 @@ fail:
     return status;
 }
 
+revbifpn_status rb_file_rename(const char *from, const char *to, rb_error *err) {
+    if (rb_file_fails() || rename(from, to)) return io_failed(err, "cannot replace", to);
+    sync_folder_of(to);
+    return REVBIFPN_OK;
+}
+
 revbifpn_status rb_folder_make(const char *path, rb_error *err) {
     char part[4096];
     if (!*path || strlen(path) >= sizeof part)
@@ -154,7 +161,8 @@ revbifpn_status rb_folder_make(const char *path, rb_error *err) {
         if (*p && *p != '/') continue;
         char keep = *p;
         *p = 0;
-        if (mkdir(part, 0777) && errno != EEXIST) return io_failed(err, "cannot make the folder", part);
+        if (access(part, F_OK) && (rb_file_fails() || mkdir(part, 0777)) && errno != EEXIST)
+            return io_failed(err, "cannot make the folder", part);
         *p = keep;
         if (!keep) break;
     }

@@ -33,6 +33,8 @@ void rb_file_abandon(rb_file_writer *w);
 
 /* begin, write, commit in one. */
 revbifpn_status rb_file_replace(const char *path, const void *bytes, size_t size, rb_error *err) RB_CHECKED;
+/* FROM takes the place of TO, durably; both in one folder. */
+revbifpn_status rb_file_rename(const char *from, const char *to, rb_error *err) RB_CHECKED;
 /* Makes `path` and its missing parents as folders. */
 revbifpn_status rb_folder_make(const char *path, rb_error *err) RB_CHECKED;
 

@@ -321,18 +321,22 @@ static void give_back(rb_loader *l) {
 
 /* Waits until batch `taken` is complete, and makes pictures of it meanwhile: without threads all of them.
  * Other processes may leave the threads, which stand back, next to nothing; the caller has its own priority.
- */
+ * NULL when it is to stop: then everything is as before. */
 static slot *wait_for_batch(rb_loader *l) {
     slot *s = &l->ring[l->taken % (uint64_t)l->options.ring];
     pthread_mutex_lock(&l->mutex);
     while (l->opened <= l->taken || s->finished < s->count) {
         slot *mine;
         int place;
+        if (rb_stop_asked(l->options.stop)) {
+            s = NULL;
+            break;
+        }
         bool begun = l->opened > l->taken + 1 || (l->opened == l->taken + 1 && l->handed == s->count);
         if (!begun && hand_out(l, &mine, &place))
             make_picture(l, mine, place, &l->scratch);
         else
-            pthread_cond_wait(&l->ready, &l->mutex);
+            rb_stop_wait(l->options.stop, &l->ready, &l->mutex);
     }
     pthread_mutex_unlock(&l->mutex);
     return s;
@@ -340,9 +344,11 @@ static slot *wait_for_batch(rb_loader *l) {
 
 revbifpn_status rb_loader_next(rb_loader *l, rb_batch *batch, rb_error *err) {
     *batch = (rb_batch){.width = l->width, .height = l->height};
+    if (rb_stop_asked(l->options.stop)) return rb_fail(err, REVBIFPN_STOPPED, "asked to stop");
     give_back(l);
     if (!l->failure.status && !at_end(l, l->taken)) {
         slot *s = wait_for_batch(l);
+        if (!s) return rb_fail(err, REVBIFPN_STOPPED, "asked to stop while waiting for pictures");
         if (!check_batch(l, s, &l->failure)) {
             l->delivered = true;
             batch->epoch = s->epoch;
@@ -488,11 +494,4 @@ void rb_loader_close(rb_loader **loader) {
     pthread_cond_destroy(&l->work);
     pthread_cond_destroy(&l->ready);
     rb_free(l);
-}
-
-void rb_loader_issue_line(const rb_loader_issue *issue, const char *fate, char *line, size_t size) {
-    if (issue->reason)
-        snprintf(line, size, "unreadable, %s: %s", fate, issue->reason);
-    else
-        snprintf(line, size, "damaged, used as far as it goes: %s", issue->path);
 }

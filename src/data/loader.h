@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "base/stop.h"
 #include "data/augment.h"
 #include "data/dataset.h"
 
@@ -37,6 +38,7 @@ typedef struct rb_loader_options {
     int ring;           /* batches in memory, the delivered one included; ≥ 2, or ≥ 1 without threads */
     int max_bad;        /* distinct unreadable files that are put up with */
     rb_decode_options decode;
+    const rb_stop *stop; /* the caller's; NULL: none */
 } rb_loader_options;
 
 /* One batch; the buffers are the loader's and hold until the next call of rb_loader_next or rb_loader_close.
@@ -70,7 +72,8 @@ revbifpn_status rb_loader_open(rb_loader **loader, const rb_loader_options *opti
                                rb_error *err) RB_CHECKED;
 /* The next batch, waiting for it. BAD_DATA once the batches asked for so far met more than max_bad unreadable
  * files, or none could be read; the text names count, limit and the first files. OUT_OF_MEMORY. A failure
- * repeats. One thread. */
+ * repeats. STOPPED before or while waiting, when options.stop asks for it: the next call goes on. One thread.
+ */
 revbifpn_status rb_loader_next(rb_loader *loader, rb_batch *batch, rb_error *err) RB_CHECKED;
 /* Stops at any moment: pictures being decoded are finished, the rest is dropped. */
 void rb_loader_close(rb_loader **loader);

@@ -85,6 +85,7 @@ static const field later[] = {
     LATER(mixup_off_epoch, INT, 0),
     LATER(aug_repeats, INT, 0),
     LATER(tensorboard, INT, 1),
+    LATER(hash, INT, REVBIFPN_HASH_STEP),
 };
 enum { FIRST_FIELDS = sizeof fields / sizeof *fields, FIELDS = FIRST_FIELDS + sizeof later / sizeof *later };
 

@@ -19,4 +19,10 @@ revbifpn_status rb_args_each(const revbifpn_train_config *args,
 revbifpn_status rb_args_from_json(const char *path, const char *json, size_t size,
                                   revbifpn_train_config *args, char **strings, rb_error *err) RB_CHECKED;
 
+/* A name as in args.json ("lr", "model.drop") and two values of it, of which texts hold for the call. */
+typedef void rb_args_visit(void *user, const char *name, const char *old, const char *new);
+/* Visits each argument that `b` has otherwise than `a`, in the order of args.json. */
+revbifpn_status rb_args_compare(const revbifpn_train_config *a, const revbifpn_train_config *b,
+                                rb_args_visit *visit, void *user, rb_error *err) RB_CHECKED;
+
 #endif

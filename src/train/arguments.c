@@ -68,6 +68,7 @@ revbifpn_status rb_train_check(const revbifpn_train_config *a, rb_error *err) {
         {"crop-pct", a->crop_pct, 0.01, 1},
         {"workers", a->workers, 0, 256},
         {"max-bad", a->max_bad, 0, 1e9},
+        {"hash", a->hash, REVBIFPN_HASH_NONE, REVBIFPN_HASH_TENSOR},
     };
     if (!*a->data) return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "data: no folder named");
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)

@@ -53,8 +53,8 @@ fail:
     return status;
 }
 
-revbifpn_status rb_run_reopen(rb_run_folder *run, const char *path, revbifpn_train_config *args,
-                              char **strings, rb_error *err) {
+revbifpn_status rb_run_read_args(rb_run_folder *run, const char *path, revbifpn_train_config *args,
+                                 char **strings, rb_error *err) {
     revbifpn_status status;
     char file[4096];
     unsigned char *json = NULL;
@@ -66,10 +66,17 @@ revbifpn_status rb_run_reopen(rb_run_folder *run, const char *path, revbifpn_tra
     TRY(rb_file_read(file, TEXT_LIMIT, &json, &size, err));
     TRY(rb_args_from_json(file, (const char *)json, size, args, strings, err));
     run->average = args->model_ema;
-    status = rb_folder_make(rb_run_file(run, "weights", file), err);
 fail:
     rb_free(json);
     return status;
+}
+
+revbifpn_status rb_run_reopen(rb_run_folder *run, const char *path, revbifpn_train_config *args,
+                              char **strings, rb_error *err) {
+    char folder[4096];
+    revbifpn_status status = rb_run_read_args(run, path, args, strings, err);
+    if (status != REVBIFPN_OK) return status;
+    return rb_folder_make(rb_run_file(run, "weights", folder), err);
 }
 
 void rb_run_close(rb_run_folder *run) {
@@ -96,6 +103,13 @@ static size_t length_of_rows(const char *text, int rows) {
     return (size_t)(p - text);
 }
 
+/* Rows after the header in the first `length` bytes. */
+static int rows_in(const char *text, size_t length) {
+    int lines = 0;
+    for (size_t i = 0; i < length; i++) lines += text[i] == '\n';
+    return lines - 1;
+}
+
 revbifpn_status rb_run_rewind_results(rb_run_folder *run, int epochs, rb_error *err) {
     char file[4096];
     unsigned char *old = NULL;
@@ -104,8 +118,16 @@ revbifpn_status rb_run_rewind_results(rb_run_folder *run, int epochs, rb_error *
     rb_run_file(run, "results.csv", file);
     revbifpn_status status = epochs > 0 ? rb_file_read(file, TEXT_LIMIT, &old, &size, err) : REVBIFPN_OK;
     if (status == REVBIFPN_OUT_OF_MEMORY) return status; /* a lost file is written anew */
-    if (old && !strncmp((const char *)old, header, strlen(header))) text = (const char *)old;
+    if (old) text = (const char *)old;
+    bool other = old && strncmp(text, header, strlen(header)); /* cut within the header, or not ours */
     size_t keep = length_of_rows(text, epochs);
+    if (other || (old && rows_in(text, keep) != epochs)) {
+        rb_free(old);
+        return rb_fail(
+            err, REVBIFPN_BAD_FILE,
+            "%s: does not have the %d epochs of the checkpoint; removed, the run goes on without them", file,
+            epochs);
+    }
     char *kept = rb_alloc(keep + 1);
     if (kept) memcpy(kept, text, keep);
     rb_free(old);
@@ -123,6 +145,21 @@ revbifpn_status rb_run_add_result(rb_run_folder *run, const rb_epoch_result *row
     char *text = rb_alloc(strlen(run->results) + strlen(line) + 1);
     if (text) strcat(strcpy(text, run->results), line);
     return set_results(run, text, err);
+}
+
+void rb_run_best_name(int epoch, char name[RB_RUN_BEST_NAME]) {
+    snprintf(name, RB_RUN_BEST_NAME, "best.epoch%d", epoch);
+}
+
+revbifpn_status rb_run_keep_best(const rb_run_folder *run, int epochs, rb_error *err) {
+    char name[RB_RUN_BEST_NAME], file[64], waiting[4096], best[4096];
+    rb_run_best_name(epochs + 1, name);
+    snprintf(file, sizeof file, "weights/%s.safetensors", name);
+    unlink(rb_run_file(run, file, waiting));
+    rb_run_best_name(epochs, name);
+    snprintf(file, sizeof file, "weights/%s.safetensors", name);
+    if (access(rb_run_file(run, file, waiting), F_OK)) return REVBIFPN_OK;
+    return rb_file_rename(waiting, rb_run_file(run, "weights/best.safetensors", best), err);
 }
 
 void rb_progress_to_text(const rb_progress *p, char text[160]) {

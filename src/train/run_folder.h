@@ -1,12 +1,14 @@
 /* The run folder: args.json, results.csv, weights/{last,best}.safetensors, checkpoint.safetensors. Each file
  * appears whole or not at all. At the end of an epoch they are written in an order in which a kill between
- * any two leaves a run that goes on from the checkpoint and writes the same bytes again. */
+ * any two leaves a run that goes on from the checkpoint and writes the same bytes again: weights that are the
+ * best so far are written under a name of their epoch, and become best.safetensors once the checkpoint of
+ * that epoch is there. A run that goes on with more epochs may come to another one. */
 #ifndef RB_TRAIN_RUN_FOLDER_H
 #define RB_TRAIN_RUN_FOLDER_H
 
 #include "io/weights.h"
 
-enum { RB_RUN_PATH = 3600 };
+enum { RB_RUN_PATH = 3600, RB_RUN_BEST_NAME = 32 };
 
 typedef struct rb_run_folder {
     char path[RB_RUN_PATH];
@@ -33,7 +35,10 @@ const char *rb_run_file(const rb_run_folder *run, const char *name, char path[40
 /* A new run: makes the folders and writes args.json; refuses a folder that already holds a run. */
 revbifpn_status rb_run_create(rb_run_folder *run, const char *path, const revbifpn_train_config *args,
                               rb_error *err) RB_CHECKED;
-/* An existing run: reads its args.json (strings: see rb_args_from_json). */
+/* Reads the args.json of an existing run; touches nothing. */
+revbifpn_status rb_run_read_args(rb_run_folder *run, const char *path, revbifpn_train_config *args,
+                                 char **strings, rb_error *err) RB_CHECKED;
+/* An existing run to go on with: reads its args.json (strings: see rb_args_from_json). */
 revbifpn_status rb_run_reopen(rb_run_folder *run, const char *path, revbifpn_train_config *args,
                               char **strings, rb_error *err) RB_CHECKED;
 /* Writes args.json again: what a resumed run was told to change holds for the next resume, too. */
@@ -43,6 +48,12 @@ void rb_run_close(rb_run_folder *run);
 /* Keeps the rows of results.csv for the first `epochs` epochs. */
 revbifpn_status rb_run_rewind_results(rb_run_folder *run, int epochs, rb_error *err) RB_CHECKED;
 revbifpn_status rb_run_add_result(rb_run_folder *run, const rb_epoch_result *row, rb_error *err) RB_CHECKED;
+
+/* Name, in weights/, under which the best of epoch `epoch` (from 1) waits for its checkpoint. */
+void rb_run_best_name(int epoch, char name[RB_RUN_BEST_NAME]);
+/* With the checkpoint after `epochs` epochs in place: the best of the last of them, if it still waits,
+ * becomes best.safetensors; one of the next epoch, which will be trained again, is removed. */
+revbifpn_status rb_run_keep_best(const rb_run_folder *run, int epochs, rb_error *err) RB_CHECKED;
 
 /* The "training" record of a checkpoint. */
 void rb_progress_to_text(const rb_progress *progress, char text[160]);

@@ -78,6 +78,7 @@ static revbifpn_status set_loader_options(rb_trainer *t, rb_error *err) {
                              .threads = a->workers,
                              .ring = RING,
                              .max_bad = a->max_bad,
+                             .stop = &t->stop,
                              .repeats = a->aug_repeats,
                              .decode = {.max_pixels = a->max_pixels, .apply_exif = a->apply_exif}};
     o->train = rb_train_transform_default(a->model.image_width, a->model.image_height);
@@ -140,6 +141,7 @@ static revbifpn_status allocate(rb_trainer *t, rb_error *err) {
                         .seed = t->args.seed};
     rb_optimizer_options options = rb_train_optimizer(&t->args);
     TRY(rb_step_open(&t->step, t->ops, t->pool, &bytes, &options, err));
+    TRY(rb_trace_open(&t->trace, &t->model.params, t->args.hash, err));
     t->prepare_options.classes = t->data.classes;
     TRY(rb_prepare_open(&t->prepare, &t->prepare_options, err));
     t->info = (rb_weights_info){.config = t->args.model, .preprocess = rb_preprocess_default()};
@@ -172,7 +174,7 @@ static revbifpn_status read_place(rb_trainer *t, const char *training, const cha
         return rb_fail(err, REVBIFPN_BAD_DATA, "%s has %d training pictures, but this run was started on %d",
                        t->args.data, t->data.train.count, p->pictures);
     t->step.optimizer.steps = (uint64_t)p->epoch * (uint64_t)t->steps + (uint64_t)p->step;
-    if (read && p->step < t->steps) return REVBIFPN_OK;
+    if (read && p->step <= t->steps) return REVBIFPN_OK;
     return rb_fail(err, REVBIFPN_BAD_FILE, "%s: metadata: \"training\" says no place in this run", path);
 }
 
@@ -208,10 +210,13 @@ static revbifpn_status start(rb_trainer *t, bool resume, const char *out, rb_err
     if (resume) {
         TRY(rb_run_save_args(&t->run, &t->args, err));
         TRY(rb_run_rewind_results(&t->run, t->progress.epoch, err));
+        TRY(rb_run_keep_best(&t->run, t->progress.epoch, err));
     }
     t->finished = t->progress.epoch >= t->epochs;
+    TRY(rb_trace_begin(&t->trace, &t->run, &t->progress, t->steps, err));
+    int first = t->progress.step * t->args.accumulate; /* the last step of an epoch may have had fewer */
     t->train_options.epoch = (uint64_t)t->progress.epoch;
-    t->train_options.first_batch = t->progress.step * t->args.accumulate;
+    t->train_options.first_batch = first < t->batches ? first : t->batches;
     t->train_options.end_epoch = (uint64_t)t->epochs;
     if (t->finished) return REVBIFPN_OK;
     TRY(rb_record_open(t, err));
@@ -241,6 +246,7 @@ void rb_trainer_close(rb_trainer *t) {
     rb_loader_close(&t->loader);
     rb_record_close(&t->record);
     rb_prepare_close(&t->prepare);
+    rb_trace_close(&t->trace);
     rb_step_close(&t->step);
     rb_model_close(&t->model);
     rb_weights_info_close(&t->info);

@@ -18,9 +18,10 @@ static int64_t steps_done(const rb_trainer *t) {
     return (int64_t)t->progress.epoch * t->steps + t->progress.step;
 }
 
-static double rate_of(const rb_trainer *t) {
+/* Of the step after `steps`, in the current epoch. */
+static double rate_after(const rb_trainer *t, int64_t steps) {
     bool by_steps = t->args.sched_on_updates || t->args.sched == REVBIFPN_RISE_FALL;
-    return rb_schedule_rate(&t->schedule, by_steps ? (double)steps_done(t) : t->progress.epoch);
+    return rb_schedule_rate(&t->schedule, by_steps ? (double)steps : t->progress.epoch);
 }
 
 /* Adds a line to what this step has to say; when there is no room, the last line counts the rest. */
@@ -54,7 +55,9 @@ static revbifpn_status add_next(rb_trainer *t, int batch, int batches, rb_step_r
     revbifpn_status status;
     rb_batch next;
     double start = milliseconds();
+    t->stop.held = batch > 0; /* statistics have moved: only the end of the step is a place to resume from */
     TRY(rb_loader_next(t->loader, &next, err));
+    t->stop.held = false;
     *waited_ms += milliseconds() - start;
     rb_images images = {.shape = {next.count, next.height, next.width, 3}, .bytes = next.images};
     images.mean = t->info.preprocess.mean;
@@ -76,22 +79,25 @@ static revbifpn_status train_on_next(rb_trainer *t, revbifpn_report *r, rb_error
     double start = milliseconds();
     int left = t->batches - t->progress.step * t->args.accumulate;
     int batches = left < t->args.accumulate ? left : t->args.accumulate;
-    r->lr = rate_of(t);
     for (int batch = 0; batch < batches; batch++) TRY(add_next(t, batch, batches, &step, &r->wait_ms, err));
+    rb_trace_gradients(&t->trace, t->pool);
     rb_step_update(&t->step, r->lr);
-    t->info.grid = t->step.k;
     t->progress.step++;
     t->progress.loss_sum += step.loss;
     r->step_ms = milliseconds() - start - r->wait_ms;
     r->loss = step.loss;
     collect_notes(t, &step);
-    return REVBIFPN_OK;
+    rb_step_record record = {
+        .epoch = r->epoch, .step = t->progress.step, .grid = t->step.k, .lr = r->lr, .loss = r->loss};
+    return rb_trace_step(&t->trace, t->pool, &record, err);
 fail:
     return status;
 }
 
 revbifpn_status rb_trainer_checkpoint(rb_trainer *t, rb_error *err) {
     char path[4096], training[160];
+    revbifpn_status status = rb_trace_sync(&t->trace, err);
+    if (status != REVBIFPN_OK) return status;
     t->info.grid = t->step.k;
     rb_progress_to_text(&t->progress, training);
     rb_checkpoint checkpoint = rb_train_checkpoint(&t->step.optimizer);
@@ -118,6 +124,7 @@ static revbifpn_status validate(rb_trainer *t, revbifpn_metrics *out, rb_error *
 /* Weights as they are now, in weights/NAME. */
 static revbifpn_status save_weights(rb_trainer *t, const char *name, rb_error *err) {
     char file[64], path[4096];
+    t->info.grid = t->step.k;
     snprintf(file, sizeof file, "weights/%s.safetensors", name);
     return rb_weights_save(rb_run_file(&t->run, file, path), &t->model.params, &t->info, NULL, err);
 }
@@ -125,11 +132,13 @@ static revbifpn_status save_weights(rb_trainer *t, const char *name, rb_error *e
 /* Judges what is in the weights now, and keeps it when it is the best so far. */
 static revbifpn_status judge(rb_trainer *t, revbifpn_report *r, rb_error *err) {
     revbifpn_status status;
+    char name[RB_RUN_BEST_NAME];
     TRY(validate(t, &r->val, err));
     r->improved = r->val.top1 > t->progress.best_top1;
     if (!r->improved) return REVBIFPN_OK;
     t->progress.best_top1 = r->val.top1;
-    status = save_weights(t, "best", err);
+    rb_run_best_name(t->progress.epoch + 1, name);
+    status = save_weights(t, name, err);
 fail:
     return status;
 }
@@ -146,7 +155,8 @@ fail:
     return status;
 }
 
-/* Validation, then the files in an order that a kill between any two does not hurt: the checkpoint last. */
+/* Validation, then the files in an order that a kill between any two does not hurt: the checkpoint last,
+ * after which a new best takes its name. */
 static revbifpn_status end_epoch(rb_trainer *t, revbifpn_report *r, rb_error *err) {
     revbifpn_status status;
     TRY((t->args.model_ema ? judge_average : judge)(t, r, err));
@@ -169,19 +179,23 @@ static revbifpn_status end_epoch(rb_trainer *t, revbifpn_report *r, rb_error *er
     t->progress.loss_sum = 0;
     t->finished = t->progress.epoch >= t->epochs;
     TRY(rb_record_epoch(t, r, err));
-    return rb_trainer_checkpoint(t, err);
+    TRY(rb_trainer_checkpoint(t, err));
+    return rb_run_keep_best(&t->run, t->progress.epoch, err);
 fail:
     return status;
 }
 
 revbifpn_status rb_trainer_step(rb_trainer *t, revbifpn_report *r, rb_error *err) {
     revbifpn_status status;
-    if (t->finished) return rb_fail(err, REVBIFPN_STOPPED, "the run has all its %d epochs", t->epochs);
     *r = (revbifpn_report){.epoch = t->progress.epoch + 1, .epochs = t->epochs, .steps = t->steps};
+    r->finished = t->finished;
+    if (t->finished) return rb_fail(err, REVBIFPN_STOPPED, "the run has all its %d epochs", t->epochs);
     t->note[0] = 0;
     t->said = 0;
     t->unsaid = 0;
-    TRY(train_on_next(t, r, err));
+    bool trained = t->progress.step < t->steps; /* else it was stopped before this epoch's validation */
+    r->lr = rate_after(t, steps_done(t) - !trained);
+    if (trained) TRY(train_on_next(t, r, err));
     r->step = t->progress.step;
     r->mean_loss = t->progress.loss_sum / t->progress.step;
     r->grid = t->step.k;

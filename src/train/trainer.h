@@ -8,6 +8,7 @@
 #include "train/run_folder.h"
 #include "train/schedule.h"
 #include "train/step.h"
+#include "train/trace.h"
 
 typedef struct rb_trainer {
     revbifpn_train_config args; /* as resolved; its strings live in `strings` */
@@ -26,12 +27,14 @@ typedef struct rb_trainer {
     rb_record record;
     revbifpn_memory memory; /* the plan; set by `check` (below), like … */
     const char *kernels;    /* … the name of those in use */
+    rb_trace trace;
     rb_progress progress;
     int batches; /* in an epoch */
     int steps;   /* in an epoch, of args.accumulate batches, the last maybe of fewer */
     int epochs;  /* of the run, cycles and cooldown included */
     rb_schedule schedule;
-    size_t told; /* unreadable files already reported */
+    rb_stop stop; /* asked between steps, in validation and while waiting for pictures */
+    size_t told;  /* unreadable files already reported */
     bool finished;
     bool validated;  /* in this process: its files have been reported */
     char note[8192]; /* lines of the last step */
@@ -50,6 +53,8 @@ revbifpn_status rb_trainer_open(rb_trainer *t, const revbifpn_train_config *conf
                                 const struct rb_ops *ops, rb_pool *pool, rb_plan_check *check, void *user,
                                 rb_error *err) RB_CHECKED;
 void rb_trainer_close(rb_trainer *t);
+/* STOPPED after the last step (then report->finished is set), or when `stop` asks for it: then the trainer
+ * stands between two steps, or before the validation of its epoch, and may write a checkpoint or go on. */
 revbifpn_status rb_trainer_step(rb_trainer *t, revbifpn_report *report, rb_error *err) RB_CHECKED;
 /* Adds a line to what the step has to say; `trainer` is an rb_trainer. */
 void rb_trainer_note(void *trainer, const char *line);

@@ -136,10 +136,10 @@ static inline void make_tiny_network(const char *path) {
 
 /* What equal runs have equal. */
 static inline void assert_same_run(const char *a, const char *b) {
-    static const char *const names[] = {"weights/last.safetensors", "weights/best.safetensors",
-                                        "results.csv"};
+    static const char *const names[] = {"weights/last.safetensors", "weights/best.safetensors", "results.csv",
+                                        "steps.jsonl"};
     char path_a[4200], path_b[4200];
-    for (int i = 0; i < 3; i++) assert_same_file(path_of(path_a, a, names[i]), path_of(path_b, b, names[i]));
+    for (int i = 0; i < 4; i++) assert_same_file(path_of(path_a, a, names[i]), path_of(path_b, b, names[i]));
 }
 
 static inline void pause_ms(double ms) {

@@ -38,7 +38,7 @@ static void wrong_use_is_exit_2(void **state) {
     refuse("plan --activations kept", 2, "reversible|stored");
     refuse("train", 2, "--data DIR is missing");
     refuse("val --weights w", 2, "--data DIR is missing");
-    refuse("train --resume r --lr 0.2", 2, "--lr cannot change in a resumed run");
+    refuse("train --resume r --lr 0.2", 2, "r holds no run");
     refuse("train --resume r --out o", 2, "--out");
     refuse("train --resume", 2, "--resume needs a value");
     command_result r = command_run("");

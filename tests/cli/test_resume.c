@@ -88,7 +88,8 @@ static void killed_when_a_file_appears(void **state) {
     static const char *const files[] = {"args.json.tmp",
                                         "args.json",
                                         "results.csv",
-                                        "weights/best.safetensors.tmp",
+                                        "weights/best.epoch1.safetensors.tmp",
+                                        "weights/best.epoch1.safetensors",
                                         "weights/best.safetensors",
                                         "weights/last.safetensors",
                                         "checkpoint.safetensors.tmp",
@@ -132,12 +133,13 @@ static void library_run(const char *out, int epochs, int stop_after_epochs) {
     revbifpn_close(&ctx);
 }
 
-static void copy_file(const char *from, const char *to, const char *name, double part) {
+/* File NAME of one run as file AS of another. */
+static void copy_file(const char *from, const char *name, const char *to, const char *as, double part) {
     char path[4200];
     size_t size;
     char *bytes = file_bytes(path_of(path, from, name), &size);
     assert_non_null(bytes);
-    path_of(path, to, name);
+    path_of(path, to, as);
     if (part < 1) strcat(path, ".tmp");
     write_bytes(path, bytes, (size_t)(part * (double)size));
     free(bytes);
@@ -145,8 +147,10 @@ static void copy_file(const char *from, const char *to, const char *name, double
 
 static void killed_between_the_files_of_an_epoch(void **state) {
     (void)state;
-    static const char *const order[] = {"weights/best.safetensors", "weights/last.safetensors", "results.csv",
-                                        "checkpoint.safetensors"};
+    static const char *const order[][2] = {{"weights/best.safetensors", "weights/best.epoch2.safetensors"},
+                                           {"weights/last.safetensors", "weights/last.safetensors"},
+                                           {"results.csv", "results.csv"},
+                                           {"checkpoint.safetensors", "checkpoint.safetensors"}};
     char before[4200], after[4200];
     library_run(path_of(before, work, "before"), EPOCHS, 1);
     library_run(path_of(after, work, "after"), EPOCHS, 2);
@@ -154,8 +158,10 @@ static void killed_between_the_files_of_an_epoch(void **state) {
         for (int half = 0; half < 2; half++) {
             if (written == 4 && half) continue;
             copy_tree(before, killed);
-            for (int i = 0; i < written; i++) copy_file(after, killed, order[i], 1);
-            if (half) copy_file(after, killed, order[written], 0.4); /* the temporary of the next one */
+            copy_file(after, "steps.jsonl", killed, "steps.jsonl", 1); /* grows step by step */
+            for (int i = 0; i < written; i++) copy_file(after, order[i][0], killed, order[i][1], 1);
+            if (half) /* the temporary of the next one */
+                copy_file(after, order[written][0], killed, order[written][1], 0.4);
             resume(killed, "");
             assert_same_run(killed, whole);
         }
@@ -285,7 +291,7 @@ static void resume_of_nothing(void **state) {
     char last[4200];
     copy_tree(whole, path_of(last, work, "swapped")); /* plain weights are no checkpoint */
     put(path, sizeof path, "%s/checkpoint.safetensors", last);
-    copy_file(whole, last, "weights/last.safetensors", 1);
+    copy_file(whole, "weights/last.safetensors", last, "weights/last.safetensors", 1);
     char from[4200];
     bytes = file_bytes(path_of(from, whole, "weights/last.safetensors"), &size);
     write_bytes(path, bytes, size);

@@ -409,6 +409,41 @@ static void wrong_options_are_refused(void **state) {
     assert_null(loader);
 }
 
+/* Stops when `left` questions have been asked. */
+static int ask(void *user) { return (*(int *)user)-- <= 0; }
+
+/* Wherever it is stopped, the loader goes on with the same batches. */
+static void stops_and_goes_on(void **state) {
+    (void)state;
+    uint64_t wanted[STEPS];
+    for (int threads = 0; threads <= 2; threads += 2) {
+        rb_loader_options options = options_for(true, threads);
+        read_hashes(&options, wanted);
+        int left = 0, stops = 0;
+        rb_stop stop = {.asked = ask, .user = &left};
+        options.stop = &stop;
+        rb_loader *loader = open_loader(&options);
+        for (int i = 0, tries = 0; i < STEPS; tries++) {
+            rb_batch batch;
+            rb_error err = {0};
+            left = tries % 9;
+            stop.held = tries % 11 == 0;
+            revbifpn_status status = rb_loader_next(loader, &batch, &err);
+            if (status == REVBIFPN_STOPPED) {
+                assert_false(stop.held);
+                assert_int_equal(batch.count, 0);
+                stops++;
+                continue;
+            }
+            CHECK_OK(status, &err);
+            assert_true(batch_hash(&batch) == wanted[i]);
+            i++;
+        }
+        assert_true(stops > 2);
+        rb_loader_close(&loader);
+    }
+}
+
 #define WITH_PICTURES(test) cmocka_unit_test_setup_teardown(test, make_pictures, remove_pictures)
 
 int main(void) {
@@ -424,6 +459,7 @@ int main(void) {
         WITH_PICTURES(too_many_bad_files_stop),
         WITH_PICTURES(nothing_readable_stops),
         WITH_PICTURES(large_pictures_count_as_bad),
+        WITH_PICTURES(stops_and_goes_on),
         WITH_PICTURES(closes_at_any_moment),
         WITH_PICTURES(wrong_options_are_refused),
     };

@@ -140,6 +140,10 @@ fail:
     return status;
 }
 
+static void ignore_argument(void *user, const char *name, const char *old, const char *new) {
+    (void)user, (void)name, (void)old, (void)new;
+}
+
 /* Opens a run (new or not), takes one step, writes a checkpoint. With an average of the weights the step is a
  * whole epoch, so that the average is judged and saved, too. */
 static revbifpn_status one_step(bool resume, bool average, int workers, rb_error *err) {
@@ -153,6 +157,7 @@ static revbifpn_status one_step(bool resume, bool average, int workers, rb_error
     c.batch = 4;
     c.epochs = 1000000; /* a resumed one goes on */
     c.workers = workers;
+    c.hash = average ? REVBIFPN_HASH_TENSOR : REVBIFPN_HASH_STEP;
     if (average) {
         c.opt = REVBIFPN_RMSPROPTF;
         c.model_ema = 1;
@@ -166,6 +171,33 @@ static revbifpn_status one_step(bool resume, bool average, int workers, rb_error
     TRY(told(ctx, revbifpn_trainer_checkpoint(trainer), err));
 fail:
     revbifpn_trainer_close(&trainer);
+    revbifpn_close(&ctx);
+    return status;
+}
+
+/* From one format into the other and back. */
+static revbifpn_status convert(rb_error *err) {
+    revbifpn *ctx = NULL;
+    char pth[4300];
+    revbifpn_status status;
+    snprintf(pth, sizeof pth, "%s/converted.pth", work);
+    TRY(open_context(&ctx, err));
+    TRY(told(ctx, revbifpn_convert(ctx, saved, pth, NULL, NULL), err));
+    TRY(told(ctx, revbifpn_convert(ctx, pth, path, NULL, &config), err));
+fail:
+    revbifpn_close(&ctx);
+    return status;
+}
+
+/* A run with itself, whose tensors are hashed; arguments included. */
+static revbifpn_status compare_runs(rb_error *err) {
+    revbifpn *ctx = NULL;
+    revbifpn_run_difference difference;
+    revbifpn_status status;
+    TRY(open_context(&ctx, err));
+    TRY(told(ctx, revbifpn_compare_runs(ctx, run, run, ignore_argument, NULL, &difference), err));
+    assert_true(difference.steps > 0 && difference.hashed == difference.steps && !difference.epoch);
+fail:
     revbifpn_close(&ctx);
     return status;
 }
@@ -298,6 +330,7 @@ static void networks(void **state) {
     fail_each("load, predict, recover", load_predict_recover, true);
     fail_each("maps, gradient, text", look_inside, true);
     fail_each("evaluate", evaluate, true);
+    fail_each("convert", convert, true);
 }
 
 static void training(void **state) {
@@ -307,6 +340,7 @@ static void training(void **state) {
     fail_each("a run with two workers", run_with_workers, false);
     fail_each("a new run with an average", new_average, true);
     fail_each("a resumed run with an average", resumed_average, true);
+    fail_each("two runs compared", compare_runs, true);
 }
 
 static void files(void **state) {

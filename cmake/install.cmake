@@ -1,0 +1,54 @@
+# The shared library, and what `make install` and `make deb` put where: libraries, header, pkg-config file, CMake package,
+# command, and from its option table the manual page and completions.
+include(CMakePackageConfigHelpers)
+
+add_library(revbifpn_shared SHARED $<TARGET_OBJECTS:revbifpn_objects>)
+set_target_properties(revbifpn_shared PROPERTIES OUTPUT_NAME revbifpn EXPORT_NAME revbifpn
+  VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}
+  LINK_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/cmake/revbifpn.map)
+target_include_directories(revbifpn_shared INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+target_link_options(revbifpn_shared PRIVATE -Wl,--version-script=${CMAKE_CURRENT_SOURCE_DIR}/cmake/revbifpn.map)
+if(NOT REVBIFPN_SANITIZE)
+  target_link_options(revbifpn_shared PRIVATE -Wl,--no-undefined)
+endif()
+target_link_libraries(revbifpn_shared PRIVATE revbifpn_flags PkgConfig::JPEG PkgConfig::PNG PkgConfig::WEBP
+  PkgConfig::JANSSON PkgConfig::XXHASH GIF::GIF Threads::Threads m)
+
+set(generated ${CMAKE_CURRENT_BINARY_DIR}/generated)
+file(MAKE_DIRECTORY ${generated})
+foreach(kind bash zsh fish man)
+  add_custom_command(OUTPUT ${generated}/revbifpn.${kind} DEPENDS revbifpn
+    COMMAND revbifpn --generate ${kind} > ${generated}/revbifpn.${kind} VERBATIM)
+  list(APPEND generated_files ${generated}/revbifpn.${kind})
+endforeach()
+add_custom_target(revbifpn_generated ALL DEPENDS ${generated_files})
+
+set(package ${CMAKE_INSTALL_LIBDIR}/cmake/revbifpn)
+file(RELATIVE_PATH REVBIFPN_PC_UP /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
+configure_file(cmake/revbifpn.pc.in ${generated}/revbifpn.pc @ONLY)
+write_basic_package_version_file(${generated}/revbifpn-config-version.cmake COMPATIBILITY SameMinorVersion)
+
+install(TARGETS revbifpn_shared EXPORT revbifpn LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(EXPORT revbifpn NAMESPACE revbifpn:: FILE revbifpn-targets.cmake DESTINATION ${package})
+install(TARGETS revbifpn_static ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS revbifpn RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(FILES include/revbifpn.h include/revbifpn_data.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(FILES ${generated}/revbifpn.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+install(FILES cmake/revbifpn-config.cmake ${generated}/revbifpn-config-version.cmake DESTINATION ${package})
+install(FILES ${generated}/revbifpn.man DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 RENAME revbifpn.1)
+install(FILES ${generated}/revbifpn.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME revbifpn)
+install(FILES ${generated}/revbifpn.zsh DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions RENAME _revbifpn)
+install(FILES ${generated}/revbifpn.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+install(FILES LICENSE README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_NAME revbifpn)
+set(CPACK_PACKAGE_CONTACT "The revbifpn authors <revbifpn@localhost>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "train and run RevBiFPN, the reversible feature pyramid network")
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION science)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
+include(CPack)

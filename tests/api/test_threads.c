@@ -1,0 +1,129 @@
+/* Several contexts in several threads at once, each with threads of its own: what one does shows in no other.
+ * Built with -DREVBIFPN_SANITIZE=thread (preset tsan) the sanitizer watches it. */
+#include "check.h"
+
+#include <pthread.h>
+#include <revbifpn.h>
+
+#include "data/synth.h"
+
+enum { CONTEXTS = 3, ROUNDS = 2 };
+
+static char work[4096], data[4200], picture[4400];
+
+typedef struct job {
+    int number;
+    char out[4300];
+    double top1, loss, probability;
+    char message[200],
+        failure[400]; /* failure: told by the main thread, since cmocka's checks belong to it */
+} job;
+
+static revbifpn_model_config tiny(revbifpn *ctx, revbifpn_status *status) {
+    revbifpn_model_config c = {0};
+    *status = revbifpn_config(ctx, "s0", &c);
+    c.streams = 2;
+    c.blocks_per_level = 1;
+    c.extension_levels = 0;
+    c.widths[1] = c.head_widths[1] = 48;
+    c.fc_features = 16;
+    c.classes = 2;
+    c.image_width = c.image_height = 32;
+    return c;
+}
+
+/* Trains an epoch of steps, saves, loads, evaluates and predicts. */
+static revbifpn_status train_and_use(revbifpn *ctx, job *j) {
+    revbifpn_status status;
+    revbifpn_trainer *trainer = NULL;
+    revbifpn_model *model = NULL;
+    revbifpn_report report = {0};
+    revbifpn_metrics metrics;
+    revbifpn_prediction best[2];
+    int found;
+    char weights[4400];
+    revbifpn_train_config c = revbifpn_default_train();
+    revbifpn_val_options val = revbifpn_default_val();
+    c.model = tiny(ctx, &status);
+    c.data = val.data = data;
+    c.out = j->out;
+    c.epochs = 1;
+    c.batch = 4;
+    c.seed = 5;
+    snprintf(weights, sizeof weights, "%s/weights/last.safetensors", j->out);
+    if (!status) status = revbifpn_trainer_open(ctx, &c, 0, &trainer);
+    while (!status && !report.finished) status = revbifpn_trainer_step(trainer, &report);
+    revbifpn_trainer_close(&trainer);
+    if (!status) status = revbifpn_model_load(ctx, weights, &model);
+    if (!status) status = revbifpn_evaluate(model, &val, &metrics);
+    if (!status) status = revbifpn_predict_file(model, picture, best, 2, &found);
+    revbifpn_model_free(&model);
+    if (status) return status;
+    j->top1 = metrics.top1;
+    j->loss = metrics.loss;
+    j->probability = best[0].probability;
+    return REVBIFPN_OK;
+}
+
+static void *run(void *arg) {
+    job *j = arg;
+    revbifpn *ctx = NULL;
+    revbifpn_options options = revbifpn_default_options();
+    revbifpn_model_config c;
+    char wrong[32];
+    options.threads = 1 + j->number % 2;
+    snprintf(wrong, sizeof wrong, "nonsense-%d", j->number);
+    if (revbifpn_open(&ctx, &options) || train_and_use(ctx, j))
+        snprintf(j->failure, sizeof j->failure, "%.380s", revbifpn_message(ctx));
+    else if (!revbifpn_config(ctx, wrong, &c))
+        snprintf(j->failure, sizeof j->failure, "'%s' is no network", wrong);
+    else
+        snprintf(j->message, sizeof j->message, "%.190s", revbifpn_message(ctx));
+    revbifpn_close(&ctx);
+    return NULL;
+}
+
+static void contexts_side_by_side(void **state) {
+    (void)state;
+    job jobs[CONTEXTS];
+    pthread_t threads[CONTEXTS];
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < CONTEXTS; i++) {
+            jobs[i] = (job){.number = i};
+            snprintf(jobs[i].out, sizeof jobs[i].out, "%s/run-%d-%d", work, round, i);
+            assert_int_equal(pthread_create(&threads[i], NULL, run, &jobs[i]), 0);
+        }
+        for (int i = 0; i < CONTEXTS; i++) pthread_join(threads[i], NULL);
+        for (int i = 0; i < CONTEXTS; i++) {
+            char wrong[32];
+            snprintf(wrong, sizeof wrong, "nonsense-%d", i);
+            if (jobs[i].failure[0]) fail_msg("context %d: %s", i, jobs[i].failure);
+            assert_non_null(strstr(jobs[i].message, wrong)); /* its own message, not another's */
+            assert_memory_equal(&jobs[i].loss, &jobs[0].loss, sizeof jobs[0].loss);
+            assert_memory_equal(&jobs[i].top1, &jobs[0].top1, sizeof jobs[0].top1);
+            assert_memory_equal(&jobs[i].probability, &jobs[0].probability, sizeof jobs[0].probability);
+        }
+    }
+}
+
+static int set_up(void **state) {
+    (void)state;
+    rb_error err = {0};
+    rb_synth_options synth = {.images_train = 16, .images_val = 6, .classes = 2, .side = 32, .seed = 1};
+    make_folder(work);
+    snprintf(data, sizeof data, "%s/data", work);
+    snprintf(picture, sizeof picture, "%s/val/%s/0001.jpg", data, rb_synth_class_name(0));
+    CHECK_OK(rb_synth_classify(data, &synth, NULL, NULL, &err), &err);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    remove_folder(work);
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(contexts_side_by_side)};
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
