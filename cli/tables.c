@@ -199,6 +199,25 @@ static const cli_option convert_options[] = {
     MACHINE,
     END};
 
+static const cli_option export_options[] = {
+    {.heading = "Files",
+     TEXT("weights", "FILE", "weights: RUN/weights/best.safetensors, or a .pth of PyTorch"),
+     .required = true},
+    {TEXT("out", "FILE", "the file to write, for instance NAME.onnx"), .required = true},
+    {CHOICE("format", "onnx", "onnx", "onnx: opset 17, with metadata about preprocessing and classes")},
+    {FLAG("features", "end at the neck's maps p2, p3, … instead of the logits")},
+    {FLAG("dynamic-size", "height and width are free, too (multiples of 32); the batch always is")},
+    {FLAG("fold", "norms become part of the weights (the default)")},
+    {FLAG("no-fold", "norms stay BatchNormalization")},
+    PREPARE,
+    {.heading = "Verification",
+     FLAG("verify",
+          "run the file in ONNX Runtime and compare with this program; exit status 1 when they differ")},
+    {TEXT("python", "PY", "Python with numpy and onnxruntime; default: REVBIFPN_PYTHON, then python3")},
+    {TEXT("source", "FILE|DIR", "also on this picture, or on the first 16 of this folder")},
+    MACHINE,
+    END};
+
 static const cli_option plan_options[] = {
     MODEL,
     IMGSZ,
@@ -265,6 +284,11 @@ const cli_verb cli_verbs[] = {
      "are. "
      "PyTorch reads the .pth with torch.load(FILE, weights_only=True).",
      convert_options, verb_convert},
+    {"export", "a trained network as an ONNX file",
+     "Writes a trained network as an ONNX file, for inference in other programs: input \"input\" "
+     "(normalised, "
+     "batch, channels, height, width), output \"logits\", or with --features the maps.",
+     export_options, verb_export},
     {"plan", "the memory of a step, without running it",
      "Counts every byte of a step by a dry run of the code that would run. Allocates nothing of it.",
      plan_options, verb_plan},

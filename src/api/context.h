@@ -4,6 +4,7 @@
 
 #include "base/cpu.h"
 #include "base/threads.h"
+#include "data/augment.h"
 #include "io/weights.h"
 #include "model/plan.h"
 
@@ -38,5 +39,9 @@ revbifpn_memory rb_api_memory(revbifpn *ctx, rb_model *network, rb_shape image, 
 
 /* An executor for inference on pictures of that shape; opened anew only when the shape changes. */
 revbifpn_status rb_api_prepare(revbifpn_model *model, rb_shape image) RB_CHECKED;
+
+/* How the weights look at pictures; crop_pct 0: as they say. */
+rb_eval_transform rb_api_transform(const revbifpn_model *model, double crop_pct);
+enum { RB_API_MAX_PIXELS = 178000000 };
 
 #endif
