@@ -117,6 +117,23 @@
 #define END                                                                                                  \
     { .name = NULL }
 
+/* docs/recipes.md */
+#define FINE_TUNING                                                                                          \
+    {.heading = "Start",                                                                                     \
+     CHOICE("recipe", "imagenet|short|finetune", NULL,                                                       \
+            "defaults for a purpose; whatever else is said wins over them")},                                \
+        {TEXT("options", "FILE",                                                                             \
+              "options, one a line without the dashes; the environment (REVBIFPN_LR, ...) and "              \
+              "the command line win over it")},                                                              \
+        {TEXT("weights", "FILE",                                                                             \
+              "weights to begin with, their network unless --model says one; other classes: a new last "     \
+              "layer")},                                                                                     \
+        {TEXT("freeze", "N|backbone|features",                                                               \
+              "what stays as it is: the first N levels, levels and neck, or all but the last layer")},       \
+        {REAL("backbone-lr-scale", "1", 0, 100, "learning rate of levels and neck, as a part of --lr")}, {   \
+        FLAG("bn-eval", "norms use the running statistics of the weights, which do not move")                \
+    }
+
 static const cli_option train_options[] = {
     {.heading = "Data",
      TEXT("data", "DIR",
@@ -135,6 +152,7 @@ static const cli_option train_options[] = {
     {INT("classes", NULL, 2, 1000000, "number of classes; default: as many as the data has")},
     {REAL("drop", NULL, 0, 0.999, "dropout before the last layer; default: the network's own")},
     {REAL("drop-path", NULL, 0, 0.999, "stochastic depth of the last level; default: the network's own")},
+    FINE_TUNING,
     {.heading = "Training", INT("epochs", "100", 1, 1000000, "passes over the training pictures")},
     {INT("batch", "32", 1, 65536, "pictures in a step")},
     {INT("accumulate", "1", 1, 65536, "batches of a step: gradients of their mean loss, one update")},

@@ -406,6 +406,13 @@ typedef struct revbifpn_train_config {
     /* loss */
     int bce_loss, bce_sum;
     double bce_target_thresh; /* targets above it are 1, others 0; 0: as they are */
+    /* fine-tuning: texts may be NULL or "" */
+    const char *weights; /* file to begin with; a last layer for other classes begins anew */
+    const char *
+        freeze; /* "N": the first N levels; "backbone": levels and neck; "features": all but the last layer */
+    double backbone_lr_scale;     /* factor of the learning rate for levels and neck */
+    int bn_eval;                  /* norms use the running statistics, which do not move */
+    const char *recipe, *origins; /* for args.json only: a name; lines "OPTION=WHERE ITS VALUE IS FROM" */
 } revbifpn_train_config;
 REVBIFPN_API revbifpn_train_config revbifpn_default_train(void);
 

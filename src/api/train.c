@@ -50,7 +50,12 @@ revbifpn_train_config revbifpn_default_train(void) {
                                    .lr_cycle_mul = 1,
                                    .lr_cycle_decay = 0.1,
                                    .lr_k_decay = 1,
-                                   .lr_cycle_limit = 1};
+                                   .lr_cycle_limit = 1,
+                                   .weights = "",
+                                   .freeze = "",
+                                   .backbone_lr_scale = 1,
+                                   .recipe = "",
+                                   .origins = ""};
 }
 
 /* Takes the plan, and refuses when it is larger than the limit. */

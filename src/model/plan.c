@@ -29,7 +29,8 @@ rb_step_bytes rb_model_measure(rb_model *m, const struct rb_ops *ops, rb_pool *p
     for (int i = 0; i < m->streams.count; i++)
         bytes.state += rb_size_align(rb_elements(m->streams.shape[i]) * sizeof(int32_t));
     bytes.kept -= bytes.state;
-    if (training) bytes.gradient = bytes.state; /* float32 beside int32 */
+    if (training) bytes.gradient = bytes.state;                         /* float32 beside int32 */
+    if (bytes.gradient > bytes.scratch) bytes.gradient = bytes.scratch; /* frozen streams have none */
     bytes.scratch -= bytes.gradient;
     return bytes;
 }

@@ -176,6 +176,8 @@ revbifpn_status rb_trainer_step(rb_trainer *t, revbifpn_report *r, rb_error *err
     t->note[0] = 0;
     t->said = 0;
     t->unsaid = 0;
+    if (t->start_note[0]) add_note(t, t->start_note);
+    t->start_note[0] = 0;
     TRY(train_on_next(t, r, err));
     r->step = t->progress.step;
     r->mean_loss = t->progress.loss_sum / t->progress.step;
