@@ -196,16 +196,53 @@ static int find_positional(const cli_verb *verb, const cli_args *args) {
     return -1;
 }
 
+static void set_default(const cli_option *o, cli_value *value) {
+    char message[CLI_MESSAGE];
+    *value = (cli_value){.given = false};
+    bool good = !o->fallback || read_value(o, o->fallback, value, message);
+    assert(good); /* the table's own default keeps the table's own range */
+    (void)good;
+}
+
 static void set_defaults(const cli_verb *verb, cli_args *args) {
     *args = (cli_args){.verb = verb};
     for (int i = 0; verb->options[i].name; i++) {
-        char message[CLI_MESSAGE];
         assert(i < CLI_MAX_OPTIONS);
-        const char *fallback = verb->options[i].fallback;
-        bool good = !fallback || read_value(&verb->options[i], fallback, &args->values[i], message);
-        assert(good); /* the table's own default keeps the table's own range */
-        (void)good;
+        set_default(&verb->options[i], &args->values[i]);
     }
+}
+
+void cli_unset(cli_args *args, const char *name) {
+    int i = find_option(args->verb, name, strlen(name));
+    assert(i >= 0);
+    set_default(&args->verb->options[i], &args->values[i]);
+}
+
+static bool is_one_of(const char *text, const char *a, const char *b) {
+    return !strcmp(text, a) || !strcmp(text, b);
+}
+
+bool cli_set(cli_args *args, const char *name, size_t length, const char *text, cli_origin origin,
+             char message[CLI_MESSAGE]) {
+    int i = find_option(args->verb, name, length);
+    if (i < 0)
+        return wrong(message, "'%.*s' is not an option", (int)(length < MAX_WORD ? length : MAX_WORD), name);
+    const cli_option *o = &args->verb->options[i];
+    cli_value value = {.given = true, .origin = origin};
+    if (o->kind == CLI_FLAG && text && is_one_of(text, "0", "false"))
+        value.given = false;
+    else if (o->kind == CLI_FLAG && text && !is_one_of(text, "1", "true"))
+        return wrong(message, "--%s is a flag: 1 or 0, not '%.60s'", o->name, text);
+    else if (!read_value(o, text ? text : "", &value, message))
+        return false;
+    if (args->values[i].origin < origin) args->values[i] = value;
+    return true;
+}
+
+/* --no-NAME, where NAME is a flag: its place, else −1. */
+static int find_negated(const cli_verb *verb, const char *name, size_t length) {
+    int i = length > 3 && !strncmp(name, "no-", 3) ? find_option(verb, name + 3, length - 3) : -1;
+    return i >= 0 && verb->options[i].kind == CLI_FLAG ? i : -1;
 }
 
 /* Reads the option in argv[*at] and its value, and moves *at past them. */
@@ -221,7 +258,12 @@ static bool read_option(const cli_verb *verb, int argc, char **argv, int *at, cl
         return wrong(message, "'%.60s' is not an option; options begin with --, for instance --%s", word,
                      cli_nearest(word[0] == '-' ? word + 1 : word, option_name, verb->options));
     size_t length = equals ? (size_t)(equals - name) : strlen(name);
-    int i = find_option(verb, name, length);
+    int i = find_option(verb, name, length), negated = i < 0 ? find_negated(verb, name, length) : -1;
+    if (negated >= 0 && !equals) {
+        args->values[negated] = (cli_value){.origin = CLI_LINE};
+        ++*at;
+        return true;
+    }
     if (i < 0) {
         char typed[MAX_WORD + 1];
         snprintf(typed, sizeof typed, "%.*s", (int)(length < MAX_WORD ? length : MAX_WORD), name);
@@ -239,7 +281,7 @@ static bool read_option(const cli_verb *verb, int argc, char **argv, int *at, cl
                          o->value ? o->value : o->choices);
         value = argv[(*at)++];
     }
-    args->values[i] = (cli_value){.given = true};
+    args->values[i] = (cli_value){.given = true, .origin = CLI_LINE};
     return read_value(o, value, &args->values[i], message);
 }
 

@@ -1,6 +1,7 @@
 /* The option table and what it drives: parsing, defaults, help and error messages. A verb is a list of
  * options; an option has a kind, a range and a default written as a user would type it. Nothing is
- * abbreviated, the last of a repeated option counts. */
+ * abbreviated, the last of a repeated option counts; --no-NAME turns a flag off that another place has set.
+ */
 #ifndef REVBIFPN_CLI_OPTIONS_H
 #define REVBIFPN_CLI_OPTIONS_H
 
@@ -43,9 +44,13 @@ typedef struct cli_verb {
     int (*run)(const cli_args *args);
 } cli_verb;
 
+/* Where a value is from: the later one wins. */
+typedef enum cli_origin { CLI_DEFAULT, CLI_RECIPE, CLI_FILE, CLI_ENVIRONMENT, CLI_LINE } cli_origin;
+
 typedef struct cli_value {
-    bool given;       /* typed by the user */
-    bool set;         /* typed or by default */
+    bool given; /* from somewhere else than the table; of a flag: and on */
+    bool set;   /* given or by default */
+    cli_origin origin;
     const char *text; /* as typed */
     long long integer;
     uint64_t bytes;
@@ -69,6 +74,15 @@ const cli_verb *cli_verb_find(const char *name);
  * right. */
 cli_parse_result cli_parse(const cli_verb *verb, int argc, char **argv, cli_args *args,
                            char message[CLI_MESSAGE]);
+
+/* Sets option `name` (of that length) from another place than the command line, unless a later one has set
+ * it. Flags: NULL, "1" and "true" are on, "0" and "false" off. False with a message: no such option, or a
+ * wrong value.
+ */
+bool cli_set(cli_args *args, const char *name, size_t length, const char *text, cli_origin origin,
+             char message[CLI_MESSAGE]);
+/* Back to the table's default. */
+void cli_unset(cli_args *args, const char *name);
 
 /* The value of an option; asking for one that the verb does not have is a bug (assert). */
 const cli_value *cli_get(const cli_args *args, const char *name);

@@ -47,18 +47,27 @@ static const rule rules[] = {
     {"decay-rate", "sched", " step poly "},
     {"lr-noise-pct", "lr-noise", ""},
     {"lr-noise-std", "lr-noise", ""},
+    {"freeze", "weights", ""},
+    {"backbone-lr-scale", "weights", ""},
+    {"bn-eval", "weights", ""},
 };
 
-int cli_check_recipe(const cli_args *args) {
+static bool has_meaning(const cli_args *args, const rule *r) {
+    char word[64];
+    if (!*r->values) return cli_given(args, r->other);
+    snprintf(word, sizeof word, " %s ", cli_text(args, r->other));
+    return strstr(r->values, word) != NULL;
+}
+
+int cli_check_recipe(cli_args *args) {
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
         const rule *r = &rules[i];
-        if (!cli_given(args, r->option)) continue;
-        if (!*r->values && !cli_given(args, r->other))
+        if (!cli_given(args, r->option) || has_meaning(args, r)) continue;
+        if (cli_get(args, r->option)->origin == CLI_RECIPE)
+            cli_unset(args, r->option);
+        else if (!*r->values)
             return cli_usage(args, "--%s does nothing without --%s", r->option, r->other);
-        if (!*r->values) continue;
-        char word[64];
-        snprintf(word, sizeof word, " %s ", cli_text(args, r->other));
-        if (!strstr(r->values, word))
+        else
             return cli_usage(args, "--%s does nothing with --%s %s; it is for%s", r->option, r->other,
                              cli_text(args, r->other), r->values);
     }
@@ -107,5 +116,10 @@ void cli_recipe(const cli_args *args, revbifpn_train_config *c) {
     c->smoothing = cli_real(args, "smoothing");
     c->bce_loss = cli_given(args, "bce-loss");
     c->bce_sum = cli_given(args, "bce-sum");
+    c->weights = cli_text(args, "weights");
+    c->freeze = cli_text(args, "freeze");
+    c->backbone_lr_scale = cli_real(args, "backbone-lr-scale");
+    c->bn_eval = cli_given(args, "bn-eval");
+    c->recipe = cli_text(args, "recipe");
     c->bce_target_thresh = cli_real(args, "bce-target-thresh");
 }

@@ -7,8 +7,8 @@
 #include "options.h"
 
 /* CLI_OK, or the exit status after a line about an option that the chosen optimizer, schedule or loss would
- * ignore. */
-int cli_check_recipe(const cli_args *args);
+ * ignore. What only a named recipe has set goes back to its default instead. */
+int cli_check_recipe(cli_args *args);
 void cli_recipe(const cli_args *args, revbifpn_train_config *config);
 /* --opt */
 revbifpn_optimizer cli_optimizer(const cli_args *args);

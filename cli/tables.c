@@ -124,6 +124,23 @@
 #define END                                                                                                  \
     { .name = NULL }
 
+/* docs/recipes.md */
+#define FINE_TUNING                                                                                          \
+    {.heading = "Start",                                                                                     \
+     CHOICE("recipe", "imagenet|short|finetune", NULL,                                                       \
+            "defaults for a purpose; whatever else is said wins over them")},                                \
+        {TEXT("options", "FILE",                                                                             \
+              "options, one a line without the dashes; the environment (REVBIFPN_LR, ...) and "              \
+              "the command line win over it")},                                                              \
+        {TEXT("weights", "FILE",                                                                             \
+              "weights to begin with, their network unless --model says one; other classes: a new last "     \
+              "layer")},                                                                                     \
+        {TEXT("freeze", "N|backbone|features",                                                               \
+              "what stays as it is: the first N levels, levels and neck, or all but the last layer")},       \
+        {REAL("backbone-lr-scale", "1", 0, 100, "learning rate of levels and neck, as a part of --lr")}, {   \
+        FLAG("bn-eval", "norms use the running statistics of the weights, which do not move")                \
+    }
+
 static const cli_option train_options[] = {
     {.heading = "Data",
      TEXT("data", "DIR",
@@ -147,6 +164,7 @@ static const cli_option train_options[] = {
     {INT("classes", NULL, 2, 1000000, "number of classes; default: as many as the data has")},
     {REAL("drop", NULL, 0, 0.999, "dropout before the last layer; default: the network's own")},
     {REAL("drop-path", NULL, 0, 0.999, "stochastic depth of the last level; default: the network's own")},
+    FINE_TUNING,
     {.heading = "Training", INT("epochs", "100", 1, 1000000, "passes over the training pictures")},
     {INT("batch", "32", 1, 65536, "pictures in a step")},
     {INT("accumulate", "1", 1, 65536, "batches of a step: gradients of their mean loss, one update")},
@@ -245,6 +263,25 @@ static const cli_option check_options[] = {
     MACHINE,
     END};
 
+static const cli_option export_options[] = {
+    {.heading = "Files",
+     TEXT("weights", "FILE", "weights: RUN/weights/best.safetensors, or a .pth of PyTorch"),
+     .required = true},
+    {TEXT("out", "FILE", "the file to write, for instance NAME.onnx"), .required = true},
+    {CHOICE("format", "onnx", "onnx", "onnx: opset 17, with metadata about preprocessing and classes")},
+    {FLAG("features", "end at the neck's maps p2, p3, … instead of the logits")},
+    {FLAG("dynamic-size", "height and width are free, too (multiples of 32); the batch always is")},
+    {FLAG("fold", "norms become part of the weights (the default)")},
+    {FLAG("no-fold", "norms stay BatchNormalization")},
+    PREPARE,
+    {.heading = "Verification",
+     FLAG("verify",
+          "run the file in ONNX Runtime and compare with this program; exit status 1 when they differ")},
+    {TEXT("python", "PY", "Python with numpy and onnxruntime; default: REVBIFPN_PYTHON, then python3")},
+    {TEXT("source", "FILE|DIR", "also on this picture, or on the first 16 of this folder")},
+    MACHINE,
+    END};
+
 static const cli_option plan_options[] = {
     MODEL,
     IMGSZ,
@@ -330,6 +367,11 @@ const cli_verb cli_verbs[] = {
      "of "
      "a data set into shards of the WebDataset layout.",
      convert_options, verb_convert},
+    {"export", "a trained network as an ONNX file",
+     "Writes a trained network as an ONNX file, for inference in other programs: input \"input\" "
+     "(normalised, "
+     "batch, channels, height, width), output \"logits\", or with --features the maps.",
+     export_options, verb_export},
     {"plan", "the memory of a step, without running it",
      "Counts every byte of a step by a dry run of the code that would run. Allocates nothing of it.",
      plan_options, verb_plan},

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "augment.h"
+#include "layers.h"
 #include "print.h"
 #include "progress.h"
 #include "recipe.h"
@@ -45,10 +46,24 @@ static void resume_config(const cli_args *args, revbifpn_train_config *c) {
     c->max_memory = cli_get(args, "max-memory")->bytes;
 }
 
+/* The network of --weights, unless --model names one. */
+static revbifpn_status choose_network(const cli_args *args, revbifpn *ctx, revbifpn_model_config *out) {
+    revbifpn_model *model = NULL;
+    const cli_value *size = cli_get(args, "imgsz");
+    if (!cli_given(args, "weights") || cli_given(args, "model")) return cli_model(args, ctx, out);
+    revbifpn_status status = revbifpn_model_load(ctx, cli_text(args, "weights"), &model);
+    if (status != REVBIFPN_OK) return status;
+    *out = *revbifpn_model_configuration(model);
+    revbifpn_model_free(&model);
+    if (size->set) out->image_width = size->width, out->image_height = size->height;
+    if (cli_given(args, "classes")) out->classes = (int)cli_int(args, "classes");
+    return REVBIFPN_OK;
+}
+
 /* `stats`: room for what --data-stats says. */
 static revbifpn_status fresh_config(const cli_args *args, revbifpn *ctx, revbifpn_train_config *c,
                                     char stats[2][REVBIFPN_STATS_TEXT]) {
-    revbifpn_status status = cli_model(args, ctx, &c->model);
+    revbifpn_status status = choose_network(args, ctx, &c->model);
     if (status != REVBIFPN_OK) return status;
     if (!cli_given(args, "classes")) c->model.classes = 0; /* as many as the data has */
     if (cli_given(args, "drop")) c->model.drop = cli_real(args, "drop");
@@ -238,6 +253,7 @@ static int open_and_run(run *r, const revbifpn_train_config *config) {
 /* The configuration of a new run, or of one that goes on; prints what is wrong. */
 static int configure(run *r, revbifpn_train_config *config, char name[64],
                      char stats[2][REVBIFPN_STATS_TEXT]) {
+    const char *origins = config->origins;
     const cli_args *args = r->args;
     bool resume = cli_given(args, "resume");
     if (resume && !cli_resume_repeats(args)) return resume_config(args, config), CLI_OK;
@@ -248,25 +264,41 @@ static int configure(run *r, revbifpn_train_config *config, char name[64],
     if (!resume) return CLI_OK;
     int code = cli_check_resume(args, r->ctx, config);
     *config = revbifpn_default_train();
+    config->origins = origins;
     resume_config(args, config);
     return code;
 }
 
-int verb_train(const cli_args *args) {
+/* Options of a new run, completed and checked. */
+static int complete(cli_args *args, cli_layers *layers) {
+    int code = cli_complete(args, layers);
+    if (!code && !cli_text(args, "data")) code = cli_usage(args, "--data DIR is missing");
+    if (!code) code = cli_check_recipe(args);
+    return code ? code : cli_check_augmentation(args);
+}
+
+static int train(cli_args *args, cli_layers *layers) {
     run r = {.args = args, .best_top1 = -1};
     char name[64], stats[2][REVBIFPN_STATS_TEXT];
     bool resume = cli_given(args, "resume");
-    int code = resume || cli_text(args, "data") ? CLI_OK : cli_usage(args, "--data DIR is missing");
-    if (!code && !resume) code = cli_check_recipe(args);
-    if (!code && !resume) code = cli_check_augmentation(args);
+    int code = resume ? CLI_OK : complete(args, layers);
     if (!code && resume && cli_given(args, "out"))
         code = cli_usage(args, "--out and --resume exclude each other");
     if (!code) code = cli_open(args, &r.ctx);
     if (code) return code;
     revbifpn_train_config config = revbifpn_default_train();
+    config.origins = cli_origins(args, resume, layers);
     code = configure(&r, &config, name, stats);
     if (!code) code = open_and_run(&r, &config);
     revbifpn_trainer_close(&r.trainer);
     revbifpn_close(&r.ctx);
+    return code;
+}
+
+int verb_train(const cli_args *args) {
+    cli_args own = *args;
+    cli_layers layers = {.file = NULL};
+    int code = train(&own, &layers);
+    cli_layers_free(&layers);
     return code;
 }

@@ -9,6 +9,7 @@ int verb_val(const cli_args *args);
 int verb_predict(const cli_args *args);
 int verb_check(const cli_args *args);
 int verb_convert(const cli_args *args);
+int verb_export(const cli_args *args);
 int verb_plan(const cli_args *args);
 int verb_inspect(const cli_args *args);
 int verb_bench(const cli_args *args);

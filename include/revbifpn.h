@@ -283,6 +283,29 @@ REVBIFPN_API const revbifpn_model_config *revbifpn_model_configuration(const rev
 /* Name of a class, or NULL when the index is out of range or the weights have no names. */
 REVBIFPN_API const char *revbifpn_model_class(const revbifpn_model *model, int index);
 
+/* ---- ONNX ---- */
+
+typedef struct revbifpn_onnx_options {
+    size_t struct_size;
+    int features;     /* 1: the maps instead of the logits; a network without classes gives them anyhow */
+    int dynamic_size; /* 1: height and width are free (multiples of 4·2^(streams−1)); the batch always is */
+    int keep_norms;   /* 1: norms stay BatchNormalization; 0: folded into the weights */
+} revbifpn_onnx_options;
+REVBIFPN_API revbifpn_onnx_options revbifpn_default_onnx(void);
+/* Writes the network as an ONNX file (opset 17), for inference. Input "input", float n,channels,height,width:
+ * pixels / 255, less mean, by deviation. Output "logits" n,classes, or the maps "p2", "p3", …: n,c,h,w from
+ * fine to coarse. metadata_props: model, size, preprocessing, classes, config. `options` may be NULL. `path`
+ * appears whole or not at all. Errors: UNSUPPORTED (2 GiB or more), IO_FAILED, OUT_OF_MEMORY. */
+REVBIFPN_API revbifpn_status revbifpn_export_onnx(revbifpn_model *model, const char *path,
+                                                  const revbifpn_onnx_options *options) REVBIFPN_CHECKED;
+/* What that file computes: `inputs` as above, count of them; out[0] the logits, or with `features` (or
+ * without classes) out[i] map i. All memory is the caller's. BAD_ARGUMENT (size), NOT_FINITE, no memory. */
+REVBIFPN_API revbifpn_status revbifpn_run(revbifpn_model *model, const float *inputs, int count, int width,
+                                          int height, int features, float *const *out) REVBIFPN_CHECKED;
+/* A picture file prepared as the weights say: one input, c,h,w floats of the training size. */
+REVBIFPN_API revbifpn_status revbifpn_input_read(revbifpn_model *model, const char *path,
+                                                 float *input) REVBIFPN_CHECKED;
+
 typedef struct revbifpn_prediction {
     int index;
     const char *name; /* the class's name, or its number as text */
@@ -410,6 +433,13 @@ typedef struct revbifpn_train_config {
     double bce_target_thresh; /* targets above it are 1, others 0; 0: as they are */
     int tensorboard;          /* write event files into the run folder (docs/report.md) */
     revbifpn_hash hash;       /* REVBIFPN_HASH_STEP */
+    /* fine-tuning: texts may be NULL or "" */
+    const char *weights; /* file to begin with; a last layer for other classes begins anew */
+    const char
+        *freeze; /* "N": first N levels; "backbone": levels, neck; "features": all but the last layer */
+    double backbone_lr_scale;     /* factor of the learning rate for levels and neck */
+    int bn_eval;                  /* norms use the running statistics, which do not move */
+    const char *recipe, *origins; /* for args.json only: a name; lines "OPTION=WHERE ITS VALUE IS FROM" */
 } revbifpn_train_config;
 REVBIFPN_API revbifpn_train_config revbifpn_default_train(void);
 

@@ -4,6 +4,7 @@
 
 #include "base/cpu.h"
 #include "base/threads.h"
+#include "data/augment.h"
 #include "image/image.h"
 #include "io/weights.h"
 #include "model/plan.h"
@@ -47,5 +48,8 @@ revbifpn_status rb_api_prepare_backward(revbifpn_model *model, rb_shape image) R
  * input channels. `differentiate`: a backward pass may follow. */
 revbifpn_status rb_api_forward(revbifpn_model *model, const rb_image *image, bool differentiate,
                                rb_pass *pass) RB_CHECKED;
+/* How the weights look at pictures; crop_pct 0: as they say. */
+rb_eval_transform rb_api_transform(const revbifpn_model *model, double crop_pct);
+enum { RB_API_MAX_PIXELS = 178000000 };
 
 #endif

@@ -4,13 +4,12 @@
 #include <string.h>
 
 #include "api/context.h"
-#include "data/augment.h"
 #include "eval/evaluate.h"
 #include "eval/topk.h"
 
-enum { MAX_PIXELS = 178000000, BEST_MAX = 1000, BATCH = 32 };
+enum { MAX_PIXELS = RB_API_MAX_PIXELS, BEST_MAX = 1000, BATCH = 32 };
 
-static rb_eval_transform transform_of(const revbifpn_model *model, double crop_pct) {
+rb_eval_transform rb_api_transform(const revbifpn_model *model, double crop_pct) {
     const rb_preprocess *p = &model->info.preprocess;
     return (rb_eval_transform){.width = model->info.config.image_width,
                                .height = model->info.config.image_height,
@@ -30,7 +29,7 @@ revbifpn_status rb_api_forward(revbifpn_model *model, const rb_image *image, boo
                                rb_pass *pass) {
     revbifpn_status status;
     revbifpn *ctx = model->ctx;
-    rb_eval_transform transform = transform_of(model, 0);
+    rb_eval_transform transform = rb_api_transform(model, 0);
     rb_shape shape = {1, transform.height, transform.width, 3};
     rb_scratch scratch = {0};
     TRY((differentiate ? rb_api_prepare_backward : rb_api_prepare)(model, shape));
@@ -126,7 +125,7 @@ revbifpn_status revbifpn_evaluate(revbifpn_model *model, const revbifpn_val_opti
     TRY(open_split(model, o, &data));
     rb_loader_options loader = {.split = &data.val,
                                 .batch = o->batch > 0 ? o->batch : BATCH,
-                                .eval = transform_of(model, o->crop_pct),
+                                .eval = rb_api_transform(model, o->crop_pct),
                                 .end_epoch = 1,
                                 .threads = o->workers,
                                 .ring = 3,

@@ -57,7 +57,12 @@ revbifpn_train_config revbifpn_default_train(void) {
                                    .lr_k_decay = 1,
                                    .lr_cycle_limit = 1,
                                    .tensorboard = 1,
-                                   .hash = REVBIFPN_HASH_STEP};
+                                   .hash = REVBIFPN_HASH_STEP,
+                                   .weights = "",
+                                   .freeze = "",
+                                   .backbone_lr_scale = 1,
+                                   .recipe = "",
+                                   .origins = ""};
 }
 
 /* Takes the plan, and refuses when it is larger than the limit. */

@@ -28,7 +28,11 @@ fail:
     return status;
 }
 
+/* Whether this pass normalises by its own batch. */
+static bool by_batch(const rb_conv_norm *l, const rb_pass *pass) { return pass->training && !l->fixed; }
+
 rb_moments rb_conv_norm_keep(rb_conv_norm *l, rb_pass *pass, rb_shape shape) {
+    if (l->fixed) return (rb_moments){0};
     l->mean = rb_arena_push(&pass->exec->kept, 2 * (size_t)l->c * sizeof(float));
     l->var = l->mean + l->c;
     l->values = rb_pixels(shape);
@@ -36,11 +40,11 @@ rb_moments rb_conv_norm_keep(rb_conv_norm *l, rb_pass *pass, rb_shape shape) {
 }
 
 const float *rb_conv_norm_mean(const rb_conv_norm *l, const rb_pass *pass) {
-    return pass->training ? l->mean : rb_param_statistic(l->params, l->running_mean);
+    return by_batch(l, pass) ? l->mean : rb_param_statistic(l->params, l->running_mean);
 }
 
 static const float *variance(const rb_conv_norm *l, const rb_pass *pass) {
-    return pass->training ? l->var : rb_param_statistic(l->params, l->running_var);
+    return by_batch(l, pass) ? l->var : rb_param_statistic(l->params, l->running_var);
 }
 
 static float *push(rb_pass *pass, int floats) {
@@ -66,19 +70,20 @@ rb_affine rb_conv_norm_affine(const rb_conv_norm *l, rb_pass *pass) {
     if (!pass->training) return prepared_map(l);
     rb_affine affine = {.scale = push(pass, l->c)};
     affine.shift = push(pass, l->c);
-    form_map(l, pass->exec, l->mean, l->var, affine);
+    form_map(l, pass->exec, rb_conv_norm_mean(l, pass), variance(l, pass), affine);
     return affine;
 }
 
 void rb_conv_norm_backward(const rb_conv_norm *l, rb_pass *pass, const double *sums, rb_gradient *g) {
     float *mean_d = push(pass, l->c), *slope = push(pass, l->c);
-    rb_norm_backward(pass->exec, g->shape, sums, variance(l, pass), !pass->training, mean_d, slope,
+    rb_norm_backward(pass->exec, g->shape, sums, variance(l, pass), !by_batch(l, pass), mean_d, slope,
                      rb_param_gradient(l->params, l->gamma), rb_param_gradient(l->params, l->beta));
     g->mean_d = mean_d;
     g->slope = slope;
 }
 
 void rb_conv_norm_move(const rb_conv_norm *l, rb_exec *exec, int times) {
+    if (l->fixed) return;
     for (int i = 0; i < times; i++)
         rb_norm_move(exec, l->c, l->values, l->mean, l->var, rb_param_statistic(l->params, l->running_mean),
                      rb_param_statistic(l->params, l->running_var));

@@ -12,12 +12,13 @@ typedef struct rb_conv_norm {
     int running_mean, running_var, tracked;
     float *mean, *var; /* kept: batch statistics of the last training forward, c each */
     size_t values;     /* values per channel that they are taken over */
+    bool fixed;        /* running statistics also in training, and they do not move */
 } rb_conv_norm;
 
 /* Registers PREFIX.conv.weight (shape oc,ic/groups,k,k) and PREFIX.norm.…. */
 revbifpn_status rb_conv_norm_create(rb_conv_norm *layer, rb_params *params, const char *prefix, int oc,
                                     int ic_per_group, int kernel, rb_error *err) RB_CHECKED;
-/* Room for fresh statistics on the kept arena, to be filled by the convolution. */
+/* Room for fresh statistics on the kept arena, to be filled by the convolution; none when they are fixed. */
 rb_moments rb_conv_norm_keep(rb_conv_norm *layer, rb_pass *pass, rb_shape shape);
 /* Forms the affine map of inference, from the running statistics. */
 void rb_conv_norm_prepare(const rb_conv_norm *layer, rb_exec *exec);

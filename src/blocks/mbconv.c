@@ -138,7 +138,7 @@ static void form_gate(frame *f) {
 /* Stochastic depth, per sample: 1/q with probability q = 1 − p, else 0 (spec 2.5). */
 static void form_sample_factors(frame *f) {
     double p = f->b->spec.drop_path;
-    if (!f->pass->training || p <= 0) return;
+    if (!f->pass->training || p <= 0 || f->b->frozen) return;
     float *factor = push(f, (size_t)f->out.n);
     f->sample = factor;
     if (f->x->dry) return;

@@ -27,6 +27,7 @@ typedef struct rb_mbconv {
     int squeeze; /* hidden channels of squeeze-excite; 0: none */
     uint32_t id; /* names its random stream */
     bool bf16;   /* products of its 1×1 convolutions in bf16 (ops.h) */
+    bool frozen; /* not trained: no stochastic depth; its norms are fixed */
     rb_params *params;
     rb_conv_norm expand, depthwise, project;
     int w1, b1, w2, b2;  /* squeeze-excite, indices into the parameter list */

@@ -8,7 +8,13 @@
 #include "base/memory.h"
 #include "io/config.h"
 
-typedef enum kind { INT, REAL, U64, STRING } kind;
+typedef enum kind {
+    INT,
+    REAL,
+    U64,
+    STRING,
+    LINES
+} kind; /* LINES: a string of "KEY=VALUE" lines, in JSON an object */
 typedef struct field {
     const char *key;
     kind kind;
@@ -86,6 +92,12 @@ static const field later[] = {
     LATER(aug_repeats, INT, 0),
     LATER(tensorboard, INT, 1),
     LATER(hash, INT, REVBIFPN_HASH_STEP),
+    LATER_TEXT(weights, ""),
+    LATER_TEXT(freeze, ""),
+    LATER(backbone_lr_scale, REAL, 1),
+    LATER(bn_eval, INT, 0),
+    LATER_TEXT(recipe, ""),
+    {"origins", LINES, offsetof(revbifpn_train_config, origins), 0, ""},
 };
 enum { FIRST_FIELDS = sizeof fields / sizeof *fields, FIELDS = FIRST_FIELDS + sizeof later / sizeof *later };
 
@@ -95,9 +107,24 @@ static const void *at(const revbifpn_train_config *args, const field *f) {
     return (const char *)args + f->offset;
 }
 
+static json_t *object_of(const char *lines) {
+    json_t *object = json_object();
+    for (const char *end; object && lines && (end = strchr(lines, '\n')); lines = end + 1) {
+        const char *equals = memchr(lines, '=', (size_t)(end - lines));
+        if (!equals) continue;
+        json_t *value = json_stringn(equals + 1, (size_t)(end - equals - 1));
+        if (json_object_setn_new(object, lines, (size_t)(equals - lines), value)) {
+            json_decref(object);
+            return NULL;
+        }
+    }
+    return object;
+}
+
 static json_t *value_of(const revbifpn_train_config *args, const field *f) {
     if (f->kind == INT) return json_integer(*(const int *)at(args, f));
     if (f->kind == REAL) return json_real(*(const double *)at(args, f));
+    if (f->kind == LINES) return object_of(*(const char *const *)at(args, f));
     if (f->kind == STRING) {
         const char *text = *(const char *const *)at(args, f);
         return json_string(text ? text : "");
@@ -151,7 +178,23 @@ revbifpn_status rb_args_each(const revbifpn_train_config *args,
     return status;
 }
 
-static bool read_field(const json_t *value, const field *f, revbifpn_train_config *args, char **strings) {
+/* The lines of an object; no longer than its text. */
+static bool read_lines(json_t *object, const char **target, char **strings) {
+    const char *key;
+    json_t *value;
+    char *to = *strings;
+    *target = to;
+    if (!json_is_object(object)) return false;
+    json_object_foreach(object, key, value) {
+        if (!json_is_string(value)) return false;
+        to += strlen(strcat(strcat(strcat(strcpy(to, key), "="), json_string_value(value)), "\n"));
+    }
+    *to = 0;
+    *strings = to + 1;
+    return true;
+}
+
+static bool read_field(json_t *value, const field *f, revbifpn_train_config *args, char **strings) {
     char *target = (char *)args + f->offset, *end;
     const char *text = json_string_value(value);
     if (f->kind == INT && json_is_integer(value) &&
@@ -159,6 +202,7 @@ static bool read_field(const json_t *value, const field *f, revbifpn_train_confi
         return *(int *)(void *)target = (int)json_integer_value(value), true;
     if (f->kind == REAL && json_is_number(value))
         return *(double *)(void *)target = json_number_value(value), true;
+    if (f->kind == LINES) return read_lines(value, (const char **)(void *)target, strings);
     if (f->kind == U64 && text) {
         *(uint64_t *)(void *)target = strtoull(text, &end, 10);
         return end != text && !*end;
@@ -173,7 +217,7 @@ static void set_fallback(const field *f, revbifpn_train_config *args) {
     void *target = (char *)args + f->offset;
     if (f->kind == INT)
         *(int *)target = (int)f->fallback;
-    else if (f->kind == STRING)
+    else if (f->kind == STRING || f->kind == LINES)
         *(const char **)target = f->text;
     else
         *(double *)target = f->fallback;
@@ -207,7 +251,7 @@ revbifpn_status rb_args_from_json(const char *path, const char *text, size_t siz
     size_t known = 1; /* "model" */
     for (int i = 0; i < FIELDS; i++) {
         const field *f = field_at(i);
-        const json_t *value = json_object_get(root, f->key);
+        json_t *value = json_object_get(root, f->key);
         known += value != NULL;
         if (!value && i >= FIRST_FIELDS) {
             set_fallback(f, args);

@@ -169,6 +169,19 @@ fail:
     return status;
 }
 
+revbifpn_status rb_weights_read_first(const rb_tensor_file *file, rb_params *params, int count,
+                                      rb_error *err) {
+    revbifpn_status status;
+    params->maps_current = false;
+    for (int i = 0; i < count; i++) {
+        const rb_param *p = &params->list[i];
+        TRY(read_tensor(file, p, p->name, (void *)(uintptr_t)data_of(params, p), err));
+    }
+    return refuse_extra(file, params, NULL, err);
+fail:
+    return status;
+}
+
 revbifpn_status rb_weights_read(const rb_tensor_file *file, rb_params *params, rb_checkpoint *checkpoint,
                                 rb_error *err) {
     revbifpn_status status;

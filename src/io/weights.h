@@ -56,4 +56,9 @@ revbifpn_status rb_weights_read_info(const rb_tensor_file *file, rb_weights_info
 revbifpn_status rb_weights_read(const rb_tensor_file *file, rb_params *params, rb_checkpoint *checkpoint,
                                 rb_error *err) RB_CHECKED;
 
+/* The same for the first `count` tensors of the list alone, to begin another training with them: what the
+ * file has beyond is passed over when the network has it, too. */
+revbifpn_status rb_weights_read_first(const rb_tensor_file *file, rb_params *params, int count,
+                                      rb_error *err) RB_CHECKED;
+
 #endif

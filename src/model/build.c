@@ -186,7 +186,9 @@ revbifpn_status rb_model_create(rb_model *m, const revbifpn_model_config *config
     for (int i = 0; i < config->streams; i++)
         m->map_widths[i] = config->neck ? config->head_widths[i] : config->widths[i];
     TRY(add_stack(&b));
+    m->neck_params = m->params.count;
     if (config->neck) TRY(add_neck(&b));
+    m->head_params = m->params.count;
     if (config->classes) TRY(add_head(&b));
     rb_params_layout(&m->params);
     return REVBIFPN_OK;

@@ -195,6 +195,7 @@ static void final_backward(rb_model *m, rb_pass *pass, float *d_out) {
 /* Gradient d_out of a level's map into that of its stream. They may share their place: by the time the neck's
  * last kernel writes the one, the other has been read. */
 static void map_backward(rb_model *m, rb_pass *pass, int i, const float *d_out) {
+    if (m->frozen_neck) return;
     rb_source src = rb_model_stream(m, pass, i);
     rb_sink sink = {.d = m->streams.d[i], .ld = src.ld};
     enter(pass, RB_PART_NECK, i, true);
@@ -246,6 +247,10 @@ static void close_ranks(rb_model *m, rb_pass *pass) {
  */
 void rb_head_backward(rb_model *m, rb_pass *pass) {
     rb_arena *scratch = &pass->exec->scratch;
+    if (m->frozen_head) {
+        linear_backward(m, pass, 1);
+        return;
+    }
     coarse_backward(m, pass);
     close_ranks(m, pass);
     m->d_maps[0] = m->streams.d[0] = push_gradient(m, pass, 0);

@@ -20,6 +20,9 @@ typedef struct rb_model {
     rb_mbconv *neck[RB_MAX_STREAMS], *head[RB_MAX_STREAMS]; /* into blocks; head[i]: level i → i + 1 */
     rb_conv_norm final;                                     /* head.final_conv */
     int fc_weight, fc_bias;
+    int neck_params, head_params;   /* index in params.list of the first tensor of neck and of head */
+    int frozen_params;              /* the first tensors of the list, which are not trained */
+    bool frozen_neck, frozen_head;  /* the head but for the linear layer */
     int map_widths[RB_MAX_STREAMS]; /* channels of the maps that neck or stack give */
 
     /* of the last forward: on the kept arena */
@@ -53,6 +56,20 @@ void rb_model_close(rb_model *model);
 /* Arithmetic of the blocks' products from now on: bf16 factors with float32 sums, or float32. Everything else
  * (weights, state, norms, depthwise convolutions, classifier) stays as it is. */
 void rb_model_set_precision(rb_model *model, revbifpn_precision precision);
+
+/* How much of the network stays as it is, from the input on. */
+typedef enum rb_freeze_stage { RB_FREEZE_LEVELS, RB_FREEZE_BACKBONE, RB_FREEZE_FEATURES } rb_freeze_stage;
+typedef struct rb_freeze {
+    rb_freeze_stage stage; /* the first `levels` levels; levels and neck; all but the linear layer */
+    int levels;            /* of RB_FREEZE_LEVELS, 0 … those there are; 0: nothing */
+} rb_freeze;
+/* Levels of the network: one for each stream added, then the extension levels. */
+int rb_model_levels(const revbifpn_model_config *config);
+/* Frozen parts get no gradients, have no stochastic depth, and their norms running statistics that do not
+ * move; the backward pass ends where nothing before it learns. To be called before memory is planned. */
+void rb_model_freeze(rb_model *model, rb_freeze freeze);
+/* All norms use running statistics in training, too, and these do not move; scale and shift are trained. */
+void rb_model_fix_norms(rb_model *model);
 
 /* Pixels per side that one pixel of the coarsest stream covers: 4·2^(streams−1). */
 int rb_model_stride(const revbifpn_model_config *config);

@@ -28,7 +28,8 @@ static rb_step_bytes measure(rb_model *m, rb_pass *pass, rb_shape image) {
     for (int i = 0; i < m->streams.count; i++)
         bytes.state += rb_size_align(rb_elements(m->streams.shape[i]) * sizeof(int32_t));
     bytes.kept -= bytes.state;
-    if (backward) bytes.gradient = bytes.state; /* float32 beside int32 */
+    if (backward) bytes.gradient = bytes.state;                         /* float32 beside int32 */
+    if (bytes.gradient > bytes.scratch) bytes.gradient = bytes.scratch; /* frozen streams have none */
     bytes.scratch -= bytes.gradient;
     return bytes;
 }

@@ -72,7 +72,7 @@ static bool same_slice(rb_slice a, rb_slice b) {
  * nothing writes to it in between, since each writes elsewhere. */
 static void save_source(rb_stack *stack, int at, rb_pass *pass, const rb_map *src) {
     rb_coupling *c = &stack->couplings[at];
-    if (at > 0 && same_slice(c->src, c[-1].src)) {
+    if (at > stack->frozen && same_slice(c->src, c[-1].src)) {
         c->saved = c[-1].saved;
         return;
     }
@@ -96,7 +96,7 @@ revbifpn_status rb_stack_forward(rb_stack *stack, rb_pass *pass, rb_streams *str
         rb_map src = map_of(streams, c->src), dst = map_of(streams, c->dst);
         enter(pass, c, false);
         if (c->opens) rb_zero(pass->exec, dst.x, rb_elements(dst.shape) * sizeof(int32_t));
-        if (pass->stored) save_source(stack, at, pass, &src);
+        if (pass->stored && at >= stack->frozen) save_source(stack, at, pass, &src);
         TRY(c->f.forward(c->f.self, pass, &src, &dst, 1));
         bool last = at + 1 == stack->count || c[1].op != c->op;
         if (observe && last) observe(arg, c->op, streams);
@@ -120,7 +120,7 @@ fail:
 
 revbifpn_status rb_stack_backward(rb_stack *stack, rb_pass *pass, rb_streams *streams) {
     revbifpn_status status;
-    for (int at = stack->count - 1; at >= 0; at--) {
+    for (int at = stack->count - 1; at >= stack->frozen; at--) {
         rb_coupling *c = &stack->couplings[at];
         rb_map src = map_of(streams, c->src), dst = map_of(streams, c->dst);
         enter(pass, c, true);

@@ -47,6 +47,7 @@ typedef struct rb_streams {
 typedef struct rb_stack {
     rb_coupling *couplings; /* owned */
     int count, capacity, ops;
+    int frozen; /* the first couplings, which learn nothing: the backward pass ends before them */
 } rb_stack;
 
 void rb_stack_close(rb_stack *stack);
@@ -69,7 +70,8 @@ revbifpn_status rb_stack_forward(rb_stack *stack, rb_pass *pass, rb_streams *str
 /* Undoes it: streams end as they began. */
 revbifpn_status rb_stack_inverse(rb_stack *stack, rb_pass *pass, rb_streams *streams) RB_CHECKED;
 /* Walks back: streams.d becomes the gradient of the first input. Reversible mode also undoes the state;
- * stored mode reads what was saved and leaves the state alone. */
+ * stored mode reads what was saved and leaves the state alone. With frozen couplings it ends at their output.
+ */
 revbifpn_status rb_stack_backward(rb_stack *stack, rb_pass *pass, rb_streams *streams) RB_CHECKED;
 
 #endif

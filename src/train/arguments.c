@@ -7,6 +7,7 @@ revbifpn_status rb_train_copy_args(rb_trainer *t, const revbifpn_train_config *c
     revbifpn_train_config a = *config;
     const char **texts[] = {&a.data,     &a.interpolation, &a.out,    &a.train_interpolation,
                             &a.aa,       &a.color_jitter,  &a.remode, &a.mixup_mode,
+                            &a.weights,  &a.freeze,        &a.recipe, &a.origins,
                             &a.val_data, &a.mean,          &a.std};
     enum { TEXTS = sizeof texts / sizeof *texts };
     size_t size = 0;
@@ -61,6 +62,7 @@ revbifpn_status rb_train_check(const revbifpn_train_config *a, rb_error *err) {
         {"lr-cycle-decay", a->lr_cycle_decay, 0, 1},
         {"lr-cycle-limit", a->lr_cycle_limit, 1, 1000},
         {"lr-k-decay", a->lr_k_decay, 1e-3, 100},
+        {"backbone-lr-scale", a->backbone_lr_scale, 0, 100},
         {"bce-target-thresh", a->bce_target_thresh, 0, 1},
         {"mixup-off-epoch", a->mixup_off_epoch, 0, 1e6},
         {"aug-repeats", a->aug_repeats, 0, 1000},

@@ -1,5 +1,6 @@
 #include "train/optimizer.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -29,6 +30,28 @@ static void fill(float *to, size_t count, float value) {
     for (size_t i = 0; i < count; i++) to[i] = value;
 }
 
+static double scale_of(const rb_optimizer *o, int tensor) {
+    return tensor < o->options.frozen ? 0 : tensor < o->options.backbone ? o->options.backbone_scale : 1;
+}
+
+/* Tensors in a row with the same factor, of those that decay or of those that do not. Groups touch: each ends
+ * where the next begins. */
+static void add_groups(rb_optimizer *o, bool decaying) {
+    const rb_params *p = o->params;
+    size_t first = decaying ? 0 : p->decayed, end = decaying ? p->decayed : p->trained;
+    rb_param_group *g = NULL;
+    for (int i = 0; i < p->count; i++) {
+        const rb_param *t = &p->list[i];
+        if (t->kind != RB_PARAM_TRAINED || t->offset < first || t->offset >= end) continue;
+        if (g && g->scale == scale_of(o, i)) continue;
+        if (g) g->count = t->offset - g->first;
+        assert(o->groups < RB_PARAM_GROUPS);
+        g = &o->group[o->groups++];
+        *g = (rb_param_group){t->offset, 0, decaying ? o->options.decay : 0, scale_of(o, i)};
+    }
+    if (g) g->count = end - g->first;
+}
+
 revbifpn_status rb_optimizer_open(rb_optimizer *o, rb_params *p, const rb_optimizer_options *options,
                                   rb_error *err) {
     *o = (rb_optimizer){.options = *options, .params = p, .slots = rb_update_slots(options->rule)};
@@ -42,8 +65,8 @@ revbifpn_status rb_optimizer_open(rb_optimizer *o, rb_params *p, const rb_optimi
         o->average = rb_arena_push(&o->state, p->trained * sizeof(float));
         o->average_statistics = rb_arena_push(&o->state, p->running * sizeof(float));
     }
-    o->group[o->groups++] = (rb_param_group){0, p->decayed, options->decay, 1};
-    o->group[o->groups++] = (rb_param_group){p->decayed, p->trained - p->decayed, 0, 1};
+    add_groups(o, true);
+    add_groups(o, false);
     return REVBIFPN_OK;
 }
 

@@ -13,6 +13,8 @@ typedef struct rb_optimizer_options {
     revbifpn_clip_mode clip_mode;
     bool average, average_warmup;
     double average_decay;
+    int frozen, backbone;  /* of the list's tensors the first `frozen` stay, those up to `backbone` */
+    double backbone_scale; /* … have this factor of the learning rate; with backbone 0 unused */
 } rb_optimizer_options;
 
 /* A range of the trained block with a decay of its own and a factor for the learning rate. */
@@ -30,7 +32,7 @@ typedef struct rb_optimizer {
     float *slot[2];                      /* the layout of params->weight */
     float *average, *average_statistics; /* of weights and running statistics; NULL without average */
     rb_param_group group[RB_PARAM_GROUPS];
-    int groups;     /* at first two: what decays, and what does not */
+    int groups;     /* what decays, and what does not; each from the input on, by factor of the rate */
     uint64_t steps; /* done */
 } rb_optimizer;
 

@@ -25,21 +25,33 @@ static revbifpn_status override(revbifpn_train_config *args, const revbifpn_trai
     return REVBIFPN_OK;
 }
 
+/* What this resumption was told is from its own command line; the later line counts. */
+static revbifpn_status join_origins(revbifpn_train_config *args, const char *given, char **joined,
+                                    rb_error *err) {
+    if (!given || !*given) return REVBIFPN_OK;
+    *joined = rb_alloc(strlen(args->origins) + strlen(given) + 1);
+    if (!*joined) return rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "out of memory for the arguments");
+    args->origins = strcat(strcpy(*joined, args->origins), given);
+    return REVBIFPN_OK;
+}
+
 static revbifpn_status find_arguments(rb_trainer *t, const revbifpn_train_config *given, bool resume,
                                       rb_error *err) {
     revbifpn_status status;
     revbifpn_train_config args = *given;
-    char *strings = NULL;
+    char *strings = NULL, *origins = NULL;
     if (!given->out || !*given->out) return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "out: no run folder named");
     if (resume) {
         TRY(rb_run_reopen(&t->run, given->out, &args, &strings, err));
         TRY(override(&args, given, err));
+        TRY(join_origins(&args, given->origins, &origins, err));
     }
     TRY(rb_train_copy_args(t, &args, err));
     TRY(rb_train_check(&t->args, err));
     if (t->args.opt_eps == 0) t->args.opt_eps = rb_optimizer_epsilon(t->args.opt);
 fail:
     rb_free(strings);
+    rb_free(origins);
     return status;
 }
 
@@ -107,6 +119,7 @@ static revbifpn_status build_network(rb_trainer *t, rb_error *err) {
     TRY(rb_config_check(&t->args.model, err));
     TRY(rb_model_create(&t->model, &t->args.model, err));
     rb_model_set_precision(&t->model, t->args.precision);
+    TRY(rb_train_freeze(&t->model, &t->args, err));
     return REVBIFPN_OK;
 fail:
     return status;
@@ -140,6 +153,9 @@ static revbifpn_status allocate(rb_trainer *t, rb_error *err) {
                         .loss = rb_train_loss(&t->args),
                         .seed = t->args.seed};
     rb_optimizer_options options = rb_train_optimizer(&t->args);
+    options.frozen = t->model.frozen_params;
+    options.backbone = t->model.head_params;
+    options.backbone_scale = t->args.backbone_lr_scale;
     TRY(rb_step_open(&t->step, t->ops, t->pool, &bytes, &options, err));
     TRY(rb_trace_open(&t->trace, &t->model.params, t->args.hash, err));
     t->prepare_options.classes = t->data.classes;
@@ -189,6 +205,8 @@ static revbifpn_status read_checkpoint(rb_trainer *t, const char *path, rb_error
     TRY(check_classes(t, &saved, path, err));
     TRY(rb_weights_read(file, &t->model.params, &checkpoint, err));
     t->step.k = saved.grid;
+    memcpy(t->info.preprocess.mean, saved.preprocess.mean, sizeof saved.preprocess.mean);
+    memcpy(t->info.preprocess.std, saved.preprocess.std, sizeof saved.preprocess.std);
     status = read_place(t, checkpoint.training, path, err);
 fail:
     rb_free(checkpoint.training);
@@ -202,11 +220,13 @@ static revbifpn_status start(rb_trainer *t, bool resume, const char *out, rb_err
     revbifpn_status status;
     char path[4096];
     t->progress = (rb_progress){.pictures = t->data.train.count, .best_top1 = -1};
-    if (!resume) TRY(rb_run_create(&t->run, out, &t->args, err));
-    rb_run_file(&t->run, "checkpoint.safetensors", path);
     rb_params_init(&t->model.params, t->args.seed, t->pool);
+    rb_run_file(&t->run, "checkpoint.safetensors", path);
+    bool checkpoint = resume && !access(path, F_OK);
+    if (*t->args.weights && !checkpoint) TRY(rb_train_read_weights(t, err));
     rb_optimizer_start(&t->step.optimizer);
-    if (resume && !access(path, F_OK)) TRY(read_checkpoint(t, path, err));
+    if (checkpoint) TRY(read_checkpoint(t, path, err));
+    if (!resume) TRY(rb_run_create(&t->run, out, &t->args, err));
     if (resume) {
         TRY(rb_run_save_args(&t->run, &t->args, err));
         TRY(rb_run_rewind_results(&t->run, t->progress.epoch, err));

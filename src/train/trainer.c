@@ -193,6 +193,8 @@ revbifpn_status rb_trainer_step(rb_trainer *t, revbifpn_report *r, rb_error *err
     t->note[0] = 0;
     t->said = 0;
     t->unsaid = 0;
+    if (t->start_note[0]) rb_trainer_note(t, t->start_note);
+    t->start_note[0] = 0;
     bool trained = t->progress.step < t->steps; /* else it was stopped before this epoch's validation */
     r->lr = rate_after(t, steps_done(t) - !trained);
     if (trained) TRY(train_on_next(t, r, err));

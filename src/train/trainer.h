@@ -36,10 +36,11 @@ typedef struct rb_trainer {
     rb_stop stop; /* asked between steps, in validation and while waiting for pictures */
     size_t told;  /* unreadable files already reported */
     bool finished;
-    bool validated;  /* in this process: its files have been reported */
-    char note[8192]; /* lines of the last step */
-    size_t said;     /* their length, but for … */
-    int unsaid;      /* lines that found no room */
+    bool validated;       /* in this process: its files have been reported */
+    char start_note[600]; /* for the first step to tell */
+    char note[8192];      /* lines of the last step */
+    size_t said;          /* their length, but for … */
+    int unsaid;           /* lines that found no room */
 } rb_trainer;
 
 /* What the plan of a run needs to know before anything is allocated. */

@@ -163,7 +163,7 @@ static void wrong_words_are_told_the_nearest(void **state) {
     (void)state;
     wrong("train", "--dta d", "the nearest is --data");
     wrong("train", "--data d --wieght-decay 1", "the nearest is --weight-decay");
-    wrong("train", "--data d --weight 1", "the nearest is --weight-decay");
+    wrong("train", "--data d --weight-d 1", "the nearest is --weight-decay");
     wrong("train", "--data d --img 96", "the nearest is --imgsz");
     wrong("train", "--data d --batch-size 4", "the nearest is --batch");
     wrong("plan", "-batch 4", "--batch");

@@ -27,8 +27,8 @@ case_end
 case_begin only_public_names_are_exported
 nm -D --defined-only "$lib/librevbifpn.so" | awk '{print $NF}' | sed 's/@.*//' | sort -u > "$build/exported"
 grep -v -E '^(revbifpn_|REVBIFPN_0$)' "$build/exported" && { echo "these names are not public"; exit 1; }
-# every function that the header declares, and no other
-tr '\n' ' ' < "$prefix/include/revbifpn.h" | grep -o -E 'REVBIFPN_API [^;(]*\(' | grep -o -E 'revbifpn_[a-z_]+\($' |
+# every function that the headers declare, and no other
+cat "$prefix"/include/revbifpn*.h | tr '\n' ' ' | grep -o -E 'REVBIFPN_API [^;(]*\(' | grep -o -E 'revbifpn_[a-z_]+\($' |
     tr -d '(' | sort -u > "$build/declared"
 grep '^revbifpn_' "$build/exported" | diff "$build/declared" -
 case_end
