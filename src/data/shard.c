@@ -6,9 +6,9 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
-#include <xxhash.h>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/memory.h"
 #include "data/tar.h"
 
@@ -74,7 +74,7 @@ static bool entry_is_right(const rb_shard_index *x, size_t at, uint64_t shard) {
 
 bool rb_shard_index_check(rb_shard_index *x) {
     if (x->size < HEAD + SUM || memcmp(x->bytes, magic, sizeof magic)) return false;
-    if (get(x->bytes + x->size - SUM, 8) != XXH3_64bits(x->bytes, x->size - SUM)) return false;
+    if (get(x->bytes + x->size - SUM, 8) != rb_hash(x->bytes, x->size - SUM)) return false;
     size_t at = HEAD;
     rb_shard_entry e;
     for (x->count = 0; at < x->size - SUM; x->count++) {
@@ -223,7 +223,7 @@ revbifpn_status rb_shard_index_make(rb_shard_index *x, const char *shard, rb_err
     TRY(append(x, head, sizeof head, err));
     TRY(walk(x, &tar, err));
     put(x->bytes + 32, 8, x->count);
-    put(sum, SUM, XXH3_64bits(x->bytes, x->size));
+    put(sum, SUM, rb_hash(x->bytes, x->size));
     TRY(append(x, sum, sizeof sum, err));
 fail:
     rb_tar_close(&tar);

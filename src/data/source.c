@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <xxhash.h>
 
+#include "base/hash.h"
 #include "base/memory.h"
 
 enum { CLASSES_MAX = 1000000 };
@@ -55,7 +55,7 @@ typedef struct rb_interned {
 } rb_interned;
 
 static size_t slot_of(const rb_interned *t, const char *text, size_t length) {
-    size_t at = (size_t)XXH3_64bits(text, length) & (t->size - 1);
+    size_t at = (size_t)rb_hash(text, length) & (t->size - 1);
     for (; t->slots[at]; at = (at + 1) & (t->size - 1)) {
         const char *other = t->texts.items[t->slots[at] - 1];
         if (!strncmp(other, text, length) && !other[length]) break;
