@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Prints the Markdown table of a race in training (race.json) or inference (inference.json); with --readme FILE puts it
-between that file's `<!-- race: begin -->` and `<!-- race: end -->`, or `inference:` for inference.
+between that file's `<!-- race: begin -->` and `<!-- race: end -->`, or `inference:` for inference, or NAME.
 
-usage: table.py bench/results/race.json [--readme README.md]"""
+usage: table.py bench/results/race.json [--readme README.md [--mark NAME]]"""
 import json, os, sys
 
 import goals
@@ -43,4 +43,6 @@ table = "\n".join(lines)
 if "--readme" not in sys.argv:
     print(table)
     sys.exit()
+if "--mark" in sys.argv:
+    mark = sys.argv[sys.argv.index("--mark") + 1]
 meter.put_between(sys.argv[sys.argv.index("--readme") + 1], mark, table)
