@@ -12,7 +12,7 @@ enum {
     WIDE = 1 << 18,      /* weights that a thread packs for itself, by groups of panels, */
     GROUP = 1 << 17,     /* floats of a group, as many terms as fit */
     SHARED = 1 << 17,    /* weights whose gradient is formed in blocks, not in a partial of its own */
-    FORMED = 1 << 22,    /* floats of operands that are formed at a time before the product */
+    FORMED = 1 << 20,    /* floats of operands that are formed at a time before the product */
     FORM_ROWS = 16,      /* by a task, */
     FORM_CHANNELS = 512, /* and channels at once where floats become words */
     TILE = 8192,         /* floats of a tile, which is formed beside the product */
