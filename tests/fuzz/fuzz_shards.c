@@ -61,22 +61,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 }
 
 #ifndef REVBIFPN_FUZZ
-static int run_file(const char *path) {
-    static uint8_t data[1 << 20];
-    FILE *f = fopen(path, "rb");
-    if (!f) return perror(path), 1;
-    size_t size = fread(data, 1, sizeof data, f);
-    fclose(f);
-    if (!size) return fprintf(stderr, "%s: empty\n", path), 1;
-    size_t step = size > 4096 ? 61 : 1;
-    for (size_t n = 0; n < size; n += step) LLVMFuzzerTestOneInput(data, n);
-    return LLVMFuzzerTestOneInput(data, size);
-}
-
-int main(int argc, char **argv) {
-    int failed = argc < 2;
-    for (int i = 1; i < argc; i++) failed |= run_file(argv[i]);
-    printf("%d seeds\n", argc - 1);
-    return failed;
-}
+#include "seeds.h"
 #endif

@@ -56,22 +56,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 }
 
 #ifndef REVBIFPN_FUZZ
-static int run_file(const char *path) {
-    static uint8_t data[1 << 20];
-    FILE *f = fopen(path, "rb");
-    if (!f) return perror(path), 1;
-    size_t size = fread(data, 1, sizeof data, f);
-    fclose(f);
-    if (!size) return fprintf(stderr, "%s: empty\n", path), 1;
-    /* as it is, and cut at every byte */
-    for (size_t n = 0; n <= size; n++) LLVMFuzzerTestOneInput(data, n);
-    return 0;
-}
-
-int main(int argc, char **argv) {
-    int failed = argc < 2;
-    for (int i = 1; i < argc; i++) failed |= run_file(argv[i]);
-    printf("%d seeds\n", argc - 1);
-    return failed;
-}
+#include "seeds.h"
 #endif
