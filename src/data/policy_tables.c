@@ -32,117 +32,46 @@ const double rb_rand_w0[RB_POLICY_CHOICES] = {0.025, 0.005, 0,     0.3, 0,   0.0
 #define STEP(kind, probability, magnitude)                                                                   \
     { RB_LEVEL_##kind, probability, magnitude }
 
-const rb_auto_policy rb_auto_policies[4] = {
-    {"v0",
-     {
-         {STEP(EQUALIZE, 0.8, 1), STEP(SHEAR_Y, 0.8, 4)},
-         {STEP(COLOR, 0.4, 9), STEP(EQUALIZE, 0.6, 3)},
-         {STEP(COLOR, 0.4, 1), STEP(ROTATE, 0.6, 8)},
-         {STEP(SOLARIZE, 0.8, 3), STEP(EQUALIZE, 0.4, 7)},
-         {STEP(SOLARIZE, 0.4, 2), STEP(SOLARIZE, 0.6, 2)},
-         {STEP(COLOR, 0.2, 0), STEP(EQUALIZE, 0.8, 8)},
-         {STEP(EQUALIZE, 0.4, 8), STEP(SOLARIZE_ADD, 0.8, 3)},
-         {STEP(SHEAR_X, 0.2, 9), STEP(ROTATE, 0.6, 8)},
-         {STEP(COLOR, 0.6, 1), STEP(EQUALIZE, 1, 2)},
-         {STEP(INVERT, 0.4, 9), STEP(ROTATE, 0.6, 0)},
-         {STEP(EQUALIZE, 1, 9), STEP(SHEAR_Y, 0.6, 3)},
-         {STEP(COLOR, 0.4, 7), STEP(EQUALIZE, 0.6, 0)},
-         {STEP(POSTERIZE, 0.4, 6), STEP(AUTO_CONTRAST, 0.4, 7)},
-         {STEP(SOLARIZE, 0.6, 8), STEP(COLOR, 0.6, 9)},
-         {STEP(SOLARIZE, 0.2, 4), STEP(ROTATE, 0.8, 9)},
-         {STEP(ROTATE, 1, 7), STEP(TRANSLATE_Y_REL, 0.8, 9)},
-         {STEP(SHEAR_X, 0, 0), STEP(SOLARIZE, 0.8, 4)},
-         {STEP(SHEAR_Y, 0.8, 0), STEP(COLOR, 0.6, 4)},
-         {STEP(COLOR, 1, 0), STEP(ROTATE, 0.6, 2)},
-         {STEP(EQUALIZE, 0.8, 4), STEP(EQUALIZE, 0, 8)},
-         {STEP(EQUALIZE, 1, 4), STEP(AUTO_CONTRAST, 0.6, 2)},
-         {STEP(SHEAR_Y, 0.4, 7), STEP(SOLARIZE_ADD, 0.6, 7)},
-         {STEP(POSTERIZE, 0.8, 2), STEP(SOLARIZE, 0.6, 10)},
-         {STEP(SOLARIZE, 0.6, 8), STEP(EQUALIZE, 0.6, 1)},
-         {STEP(COLOR, 0.8, 6), STEP(ROTATE, 0.4, 5)},
-     }},
-    {"v0r",
-     {
-         {STEP(EQUALIZE, 0.8, 1), STEP(SHEAR_Y, 0.8, 4)},
-         {STEP(COLOR, 0.4, 9), STEP(EQUALIZE, 0.6, 3)},
-         {STEP(COLOR, 0.4, 1), STEP(ROTATE, 0.6, 8)},
-         {STEP(SOLARIZE, 0.8, 3), STEP(EQUALIZE, 0.4, 7)},
-         {STEP(SOLARIZE, 0.4, 2), STEP(SOLARIZE, 0.6, 2)},
-         {STEP(COLOR, 0.2, 0), STEP(EQUALIZE, 0.8, 8)},
-         {STEP(EQUALIZE, 0.4, 8), STEP(SOLARIZE_ADD, 0.8, 3)},
-         {STEP(SHEAR_X, 0.2, 9), STEP(ROTATE, 0.6, 8)},
-         {STEP(COLOR, 0.6, 1), STEP(EQUALIZE, 1, 2)},
-         {STEP(INVERT, 0.4, 9), STEP(ROTATE, 0.6, 0)},
-         {STEP(EQUALIZE, 1, 9), STEP(SHEAR_Y, 0.6, 3)},
-         {STEP(COLOR, 0.4, 7), STEP(EQUALIZE, 0.6, 0)},
-         {STEP(POSTERIZE_INCREASING, 0.4, 6), STEP(AUTO_CONTRAST, 0.4, 7)},
-         {STEP(SOLARIZE, 0.6, 8), STEP(COLOR, 0.6, 9)},
-         {STEP(SOLARIZE, 0.2, 4), STEP(ROTATE, 0.8, 9)},
-         {STEP(ROTATE, 1, 7), STEP(TRANSLATE_Y_REL, 0.8, 9)},
-         {STEP(SHEAR_X, 0, 0), STEP(SOLARIZE, 0.8, 4)},
-         {STEP(SHEAR_Y, 0.8, 0), STEP(COLOR, 0.6, 4)},
-         {STEP(COLOR, 1, 0), STEP(ROTATE, 0.6, 2)},
-         {STEP(EQUALIZE, 0.8, 4), STEP(EQUALIZE, 0, 8)},
-         {STEP(EQUALIZE, 1, 4), STEP(AUTO_CONTRAST, 0.6, 2)},
-         {STEP(SHEAR_Y, 0.4, 7), STEP(SOLARIZE_ADD, 0.6, 7)},
-         {STEP(POSTERIZE_INCREASING, 0.8, 2), STEP(SOLARIZE, 0.6, 10)},
-         {STEP(SOLARIZE, 0.6, 8), STEP(EQUALIZE, 0.6, 1)},
-         {STEP(COLOR, 0.8, 6), STEP(ROTATE, 0.4, 5)},
-     }},
-    {"original",
-     {
-         {STEP(POSTERIZE_ORIGINAL, 0.4, 8), STEP(ROTATE, 0.6, 9)},
-         {STEP(SOLARIZE, 0.6, 5), STEP(AUTO_CONTRAST, 0.6, 5)},
-         {STEP(EQUALIZE, 0.8, 8), STEP(EQUALIZE, 0.6, 3)},
-         {STEP(POSTERIZE_ORIGINAL, 0.6, 7), STEP(POSTERIZE_ORIGINAL, 0.6, 6)},
-         {STEP(EQUALIZE, 0.4, 7), STEP(SOLARIZE, 0.2, 4)},
-         {STEP(EQUALIZE, 0.4, 4), STEP(ROTATE, 0.8, 8)},
-         {STEP(SOLARIZE, 0.6, 3), STEP(EQUALIZE, 0.6, 7)},
-         {STEP(POSTERIZE_ORIGINAL, 0.8, 5), STEP(EQUALIZE, 1, 2)},
-         {STEP(ROTATE, 0.2, 3), STEP(SOLARIZE, 0.6, 8)},
-         {STEP(EQUALIZE, 0.6, 8), STEP(POSTERIZE_ORIGINAL, 0.4, 6)},
-         {STEP(ROTATE, 0.8, 8), STEP(COLOR, 0.4, 0)},
-         {STEP(ROTATE, 0.4, 9), STEP(EQUALIZE, 0.6, 2)},
-         {STEP(EQUALIZE, 0, 7), STEP(EQUALIZE, 0.8, 8)},
-         {STEP(INVERT, 0.6, 4), STEP(EQUALIZE, 1, 8)},
-         {STEP(COLOR, 0.6, 4), STEP(CONTRAST, 1, 8)},
-         {STEP(ROTATE, 0.8, 8), STEP(COLOR, 1, 2)},
-         {STEP(COLOR, 0.8, 8), STEP(SOLARIZE, 0.8, 7)},
-         {STEP(SHARPNESS, 0.4, 7), STEP(INVERT, 0.6, 8)},
-         {STEP(SHEAR_X, 0.6, 5), STEP(EQUALIZE, 1, 9)},
-         {STEP(COLOR, 0.4, 0), STEP(EQUALIZE, 0.6, 3)},
-         {STEP(EQUALIZE, 0.4, 7), STEP(SOLARIZE, 0.2, 4)},
-         {STEP(SOLARIZE, 0.6, 5), STEP(AUTO_CONTRAST, 0.6, 5)},
-         {STEP(INVERT, 0.6, 4), STEP(EQUALIZE, 1, 8)},
-         {STEP(COLOR, 0.6, 4), STEP(CONTRAST, 1, 8)},
-         {STEP(EQUALIZE, 0.8, 8), STEP(EQUALIZE, 0.6, 3)},
-     }},
-    {"originalr",
-     {
-         {STEP(POSTERIZE_INCREASING, 0.4, 8), STEP(ROTATE, 0.6, 9)},
-         {STEP(SOLARIZE, 0.6, 5), STEP(AUTO_CONTRAST, 0.6, 5)},
-         {STEP(EQUALIZE, 0.8, 8), STEP(EQUALIZE, 0.6, 3)},
-         {STEP(POSTERIZE_INCREASING, 0.6, 7), STEP(POSTERIZE_INCREASING, 0.6, 6)},
-         {STEP(EQUALIZE, 0.4, 7), STEP(SOLARIZE, 0.2, 4)},
-         {STEP(EQUALIZE, 0.4, 4), STEP(ROTATE, 0.8, 8)},
-         {STEP(SOLARIZE, 0.6, 3), STEP(EQUALIZE, 0.6, 7)},
-         {STEP(POSTERIZE_INCREASING, 0.8, 5), STEP(EQUALIZE, 1, 2)},
-         {STEP(ROTATE, 0.2, 3), STEP(SOLARIZE, 0.6, 8)},
-         {STEP(EQUALIZE, 0.6, 8), STEP(POSTERIZE_INCREASING, 0.4, 6)},
-         {STEP(ROTATE, 0.8, 8), STEP(COLOR, 0.4, 0)},
-         {STEP(ROTATE, 0.4, 9), STEP(EQUALIZE, 0.6, 2)},
-         {STEP(EQUALIZE, 0, 7), STEP(EQUALIZE, 0.8, 8)},
-         {STEP(INVERT, 0.6, 4), STEP(EQUALIZE, 1, 8)},
-         {STEP(COLOR, 0.6, 4), STEP(CONTRAST, 1, 8)},
-         {STEP(ROTATE, 0.8, 8), STEP(COLOR, 1, 2)},
-         {STEP(COLOR, 0.8, 8), STEP(SOLARIZE, 0.8, 7)},
-         {STEP(SHARPNESS, 0.4, 7), STEP(INVERT, 0.6, 8)},
-         {STEP(SHEAR_X, 0.6, 5), STEP(EQUALIZE, 1, 9)},
-         {STEP(COLOR, 0.4, 0), STEP(EQUALIZE, 0.6, 3)},
-         {STEP(EQUALIZE, 0.4, 7), STEP(SOLARIZE, 0.2, 4)},
-         {STEP(SOLARIZE, 0.6, 5), STEP(AUTO_CONTRAST, 0.6, 5)},
-         {STEP(INVERT, 0.6, 4), STEP(EQUALIZE, 1, 8)},
-         {STEP(COLOR, 0.6, 4), STEP(CONTRAST, 1, 8)},
-         {STEP(EQUALIZE, 0.8, 8), STEP(EQUALIZE, 0.6, 3)},
-     }},
-};
+/* With and without r they differ only in what posterizing means. */
+#define V0(posterize)                                                                                        \
+    {                                                                                                        \
+        {STEP(EQUALIZE, 0.8, 1), STEP(SHEAR_Y, 0.8, 4)}, {STEP(COLOR, 0.4, 9), STEP(EQUALIZE, 0.6, 3)},      \
+            {STEP(COLOR, 0.4, 1), STEP(ROTATE, 0.6, 8)}, {STEP(SOLARIZE, 0.8, 3), STEP(EQUALIZE, 0.4, 7)},   \
+            {STEP(SOLARIZE, 0.4, 2), STEP(SOLARIZE, 0.6, 2)}, {STEP(COLOR, 0.2, 0), STEP(EQUALIZE, 0.8, 8)}, \
+            {STEP(EQUALIZE, 0.4, 8), STEP(SOLARIZE_ADD, 0.8, 3)},                                            \
+            {STEP(SHEAR_X, 0.2, 9), STEP(ROTATE, 0.6, 8)}, {STEP(COLOR, 0.6, 1), STEP(EQUALIZE, 1, 2)},      \
+            {STEP(INVERT, 0.4, 9), STEP(ROTATE, 0.6, 0)}, {STEP(EQUALIZE, 1, 9), STEP(SHEAR_Y, 0.6, 3)},     \
+            {STEP(COLOR, 0.4, 7), STEP(EQUALIZE, 0.6, 0)},                                                   \
+            {{posterize, 0.4, 6}, STEP(AUTO_CONTRAST, 0.4, 7)},                                              \
+            {STEP(SOLARIZE, 0.6, 8), STEP(COLOR, 0.6, 9)}, {STEP(SOLARIZE, 0.2, 4), STEP(ROTATE, 0.8, 9)},   \
+            {STEP(ROTATE, 1, 7), STEP(TRANSLATE_Y_REL, 0.8, 9)},                                             \
+            {STEP(SHEAR_X, 0, 0), STEP(SOLARIZE, 0.8, 4)}, {STEP(SHEAR_Y, 0.8, 0), STEP(COLOR, 0.6, 4)},     \
+            {STEP(COLOR, 1, 0), STEP(ROTATE, 0.6, 2)}, {STEP(EQUALIZE, 0.8, 4), STEP(EQUALIZE, 0, 8)},       \
+            {STEP(EQUALIZE, 1, 4), STEP(AUTO_CONTRAST, 0.6, 2)},                                             \
+            {STEP(SHEAR_Y, 0.4, 7), STEP(SOLARIZE_ADD, 0.6, 7)},                                             \
+            {{posterize, 0.8, 2}, STEP(SOLARIZE, 0.6, 10)},                                                  \
+            {STEP(SOLARIZE, 0.6, 8), STEP(EQUALIZE, 0.6, 1)}, {STEP(COLOR, 0.8, 6), STEP(ROTATE, 0.4, 5)},   \
+    }
+#define ORIGINAL(posterize)                                                                                  \
+    {                                                                                                        \
+        {{posterize, 0.4, 8}, STEP(ROTATE, 0.6, 9)}, {STEP(SOLARIZE, 0.6, 5), STEP(AUTO_CONTRAST, 0.6, 5)},  \
+            {STEP(EQUALIZE, 0.8, 8), STEP(EQUALIZE, 0.6, 3)}, {{posterize, 0.6, 7}, {posterize, 0.6, 6}},    \
+            {STEP(EQUALIZE, 0.4, 7), STEP(SOLARIZE, 0.2, 4)},                                                \
+            {STEP(EQUALIZE, 0.4, 4), STEP(ROTATE, 0.8, 8)},                                                  \
+            {STEP(SOLARIZE, 0.6, 3), STEP(EQUALIZE, 0.6, 7)}, {{posterize, 0.8, 5}, STEP(EQUALIZE, 1, 2)},   \
+            {STEP(ROTATE, 0.2, 3), STEP(SOLARIZE, 0.6, 8)}, {STEP(EQUALIZE, 0.6, 8), {posterize, 0.4, 6}},   \
+            {STEP(ROTATE, 0.8, 8), STEP(COLOR, 0.4, 0)}, {STEP(ROTATE, 0.4, 9), STEP(EQUALIZE, 0.6, 2)},     \
+            {STEP(EQUALIZE, 0, 7), STEP(EQUALIZE, 0.8, 8)}, {STEP(INVERT, 0.6, 4), STEP(EQUALIZE, 1, 8)},    \
+            {STEP(COLOR, 0.6, 4), STEP(CONTRAST, 1, 8)}, {STEP(ROTATE, 0.8, 8), STEP(COLOR, 1, 2)},          \
+            {STEP(COLOR, 0.8, 8), STEP(SOLARIZE, 0.8, 7)}, {STEP(SHARPNESS, 0.4, 7), STEP(INVERT, 0.6, 8)},  \
+            {STEP(SHEAR_X, 0.6, 5), STEP(EQUALIZE, 1, 9)}, {STEP(COLOR, 0.4, 0), STEP(EQUALIZE, 0.6, 3)},    \
+            {STEP(EQUALIZE, 0.4, 7), STEP(SOLARIZE, 0.2, 4)},                                                \
+            {STEP(SOLARIZE, 0.6, 5), STEP(AUTO_CONTRAST, 0.6, 5)},                                           \
+            {STEP(INVERT, 0.6, 4), STEP(EQUALIZE, 1, 8)}, {STEP(COLOR, 0.6, 4), STEP(CONTRAST, 1, 8)},       \
+            {STEP(EQUALIZE, 0.8, 8), STEP(EQUALIZE, 0.6, 3)},                                                \
+    }
+
+const rb_auto_policy rb_auto_policies[4] = {{"v0", V0(RB_LEVEL_POSTERIZE)},
+                                            {"v0r", V0(RB_LEVEL_POSTERIZE_INCREASING)},
+                                            {"original", ORIGINAL(RB_LEVEL_POSTERIZE_ORIGINAL)},
+                                            {"originalr", ORIGINAL(RB_LEVEL_POSTERIZE_INCREASING)}};

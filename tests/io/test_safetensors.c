@@ -12,20 +12,12 @@
 
 static char folder[4096], path[4200];
 
-static const float weights[6] = {1, -2, 3.5f, 0, 1e-30f, 7};
-static const int64_t batches[1] = {42};
-static const unsigned char bytes[5] = {1, 2, 3, 4, 255};
+#define NAME "a \"quoted\\name\"\n\x01 é"
+#include "sample.h"
 
-static const rb_tensor_source sources[] = {
-    {.name = "stack.0.weight", .dtype = RB_DTYPE_F32, .ndim = 2, .shape = {2, 3}, .data = weights},
-    {.name = "stack.0.num_batches_tracked", .dtype = RB_DTYPE_I64, .data = batches},
-    {.name = "empty", .dtype = RB_DTYPE_F64, .ndim = 3, .shape = {4, 0, 2}},
-    {.name = "a \"quoted\\name\"\n\x01 é", .dtype = RB_DTYPE_U8, .ndim = 1, .shape = {5}, .data = bytes},
-    {.name = "half", .dtype = RB_DTYPE_BF16, .ndim = 8, .shape = {1, 1, 1, 1, 1, 1, 3, 1}, .data = weights},
-};
 static const rb_tensor_metadata metadata[] = {
     {"format", "pt"}, {"k\"ey", "line\nbreak\t\\ ü"}, {"empty", ""}};
-enum { SOURCES = sizeof sources / sizeof *sources, METADATA = sizeof metadata / sizeof *metadata };
+enum { METADATA = sizeof metadata / sizeof *metadata };
 
 static void write_sample(void) {
     rb_error err;

@@ -48,19 +48,13 @@ static const float *pack_own(const job *j, span s, size_t from, size_t to, int t
 
 /* ---- operands */
 
-/* Floats of channels c0 … c0 + cn − 1 of rows of the source, or of the gradient of the result. (Constants
- * where rows are dense: that loop is the busiest.) */
+/* Floats of channels c0 … c0 + cn − 1 of rows of the source, or of the gradient of the result. */
 RB_TARGET static void form_floats(const job *j, bool gradient, size_t first, size_t rows, size_t c0,
                                   size_t cn, operand to) {
-    bool dense = to.plane == VL;
-    if (gradient && dense)
-        load_gradient(j->d_dst, first, rows, c0, cn, to.at, to.row, VL);
-    else if (gradient)
-        load_gradient(j->d_dst, first, rows, c0, cn, to.at, VL, to.plane);
-    else if (dense)
-        load_source(&j->p->src, first, rows, c0, cn, to.at, to.row, VL);
+    if (gradient)
+        load_gradient(j->d_dst, first, rows, c0, cn, to.at, to.row, to.plane);
     else
-        load_source(&j->p->src, first, rows, c0, cn, to.at, VL, to.plane);
+        load_source(&j->p->src, first, rows, c0, cn, to.at, to.row, to.plane);
 }
 
 /* Zeros after `rows` rows, up to whole blocks of MR. */
