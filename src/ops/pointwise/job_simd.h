@@ -9,13 +9,15 @@ typedef struct job {
     const rb_pointwise *p;
     plan x;
     void *scratch;
-    float *dst;
+    results out; /* of the product: the result, or the data gradient */
+    bool accumulate;
     rb_moments moments;
     const rb_gradient *d_dst;
     float *d_wgt;
     const rb_sink *sink;
     pack_panel *pack;
-    size_t first, count; /* the pixels whose operands are formed now */
+    size_t first, count; /* the pixels whose operands are formed now, */
+    operand formed;      /* and the left one of the product */
 } job;
 
 static float *thread_tile(const job *j, int thread) {

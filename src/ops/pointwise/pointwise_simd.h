@@ -11,13 +11,18 @@
 
 /* ---- forward */
 
+/* Where the results of the pixels from `first` on go. */
+static results results_at(const job *j, size_t first) {
+    return (results){j->out.at + first * j->out.ld, j->out.ld};
+}
+
 /* Statistics of rows that are done, in some columns. */
 static void forward_moments(const job *j, size_t first, size_t rows, size_t c, size_t cn) {
     const plan *x = &j->x;
     moment_slots m = moments_at(j->scratch, x->moments, x->ocp);
     for (size_t at = first, run; at < first + rows; at += run) {
         run = size_min((at / x->chunk + 1) * x->chunk, first + rows) - at;
-        const float *dst = j->dst + at * x->oc + c;
+        const float *dst = j->out.at + at * x->oc + c;
         if (at % x->chunk == 0) moments_open(m, at / x->chunk, c, cn, dst);
         moments_run(m, at / x->chunk, c, cn, dst, x->oc, run);
     }
@@ -42,47 +47,53 @@ static void forward_task(void *arg, int task, int thread) {
         form_floats(j, false, first, rows, 0, x->ic, a);
         words_of_channels(a, rows, x->icp / VL, a);
         pad_rows(a, ceil_div(x->k, VL), rows);
-        product_panels(x, all, 0, x->k, a, packed_at(j, 0), (results){j->dst + first * x->oc, x->oc}, rows,
-                       false);
+        product_panels(x, all, 0, x->k, a, packed_at(j, 0), results_at(j, first), rows, false);
         panel_moments(j, first, rows, all);
     }
 }
 
-/* Some panels of a chunk that has been formed. */
-static void forward_formed_task(void *arg, int task, int thread) {
+/* ---- operands formed before the product: the source forward, the gradient of the result backward */
+
+/* Some panels of a chunk. */
+static void chunk_task(void *arg, int task, int thread) {
     (void)thread;
     const job *j = arg;
     const plan *x = &j->x;
     span s = group_of(x, (size_t)task % x->groups);
     size_t row = (size_t)task / x->groups * x->chunk, rows = size_min(x->chunk, j->count - row);
-    operand a = operand_at(formed_src(j), 0, row);
-    float *dst = j->dst + (j->first + row) * x->oc;
-    product_panels(x, s, 0, x->k, a, packed_at(j, s.first), (results){dst, x->oc}, rows, false);
+    product_panels(x, s, 0, x->k, operand_at(j->formed, 0, row), packed_at(j, s.first),
+                   results_at(j, j->first + row), rows, j->accumulate);
     panel_moments(j, j->first + row, rows, s);
 }
 
-/* Some panels, of all pixels that have been formed. */
-static void forward_wide_task(void *arg, int task, int thread) {
+/* Some panels of all pixels that have been formed. */
+static void wide_task(void *arg, int task, int thread) {
     const job *j = arg;
     const plan *x = &j->x;
     span s = group_of(x, (size_t)task);
-    results dst = {j->dst + j->first * x->oc, x->oc};
     for (size_t from = 0; from < x->k; from += x->terms) {
         size_t to = size_min(from + x->terms, x->k);
-        product_panels(x, s, from, to, formed_src(j), pack_own(j, s, from, to, thread), dst, j->count, false);
+        product_panels(x, s, from, to, j->formed, pack_own(j, s, from, to, thread), results_at(j, j->first),
+                       j->count, j->accumulate);
     }
     panel_moments(j, j->first, j->count, s);
 }
 
+static void product_formed(job *j, rb_pool *pool) {
+    const plan *x = &j->x;
+    if (x->wide)
+        rb_pool_run(pool, (int)x->groups, wide_task, j);
+    else
+        rb_pool_run(pool, (int)(ceil_div(j->count, x->chunk) * x->groups), chunk_task, j);
+}
+
 static void forward_formed(job *j, rb_pool *pool) {
     const plan *x = &j->x;
+    j->formed = formed_src(j);
     for (; j->first < x->pixels; j->first += x->rows) {
         j->count = size_min(x->rows, x->pixels - j->first);
-        form_all(j, (forms){false, x->ic, formed_src(j), {0}}, pool);
-        if (x->wide)
-            rb_pool_run(pool, (int)x->groups, forward_wide_task, j);
-        else
-            rb_pool_run(pool, (int)(ceil_div(j->count, x->chunk) * x->groups), forward_formed_task, j);
+        form_all(j, (forms){false, x->ic, j->formed, {0}}, pool);
+        product_formed(j, pool);
     }
 }
 
@@ -95,7 +106,7 @@ void RB_KERNEL(rb_pointwise_forward)(const rb_pointwise *p, float *dst, rb_momen
     job j = {.p = p,
              .x = plan_forward(p, rb_pool_threads(pool)),
              .scratch = scratch,
-             .dst = dst,
+             .out = {dst, (size_t)p->oc},
              .moments = moments,
              .pack = pack_forward};
     const plan *x = &j.x;
@@ -112,12 +123,6 @@ void RB_KERNEL(rb_pointwise_forward)(const rb_pointwise *p, float *dst, rb_momen
 
 /* ---- backward */
 
-/* Where data gradients of the pixels from `first` on go. */
-static results data_at(const job *j, size_t first) {
-    size_t ld = (size_t)j->sink->ld;
-    return (results){j->sink->d + first * ld, ld};
-}
-
 /* Act sums: a chunk's slots, and the part of rows whose data gradient is complete. */
 static void open_slots(const job *j, size_t chunk) {
     const plan *x = &j->x;
@@ -128,7 +133,7 @@ static void open_slots(const job *j, size_t chunk) {
 }
 static void act_rows(const job *j, size_t first, size_t rows) {
     const plan *x = &j->x;
-    results d = data_at(j, first);
+    results d = results_at(j, first);
     if (j->sink->act.sums)
         act_sums_flat(d.at, d.ld, j->p->src.shape, &j->sink->act, first, rows, x->chunk,
                       doubles_at(j->scratch, x->slots), x->icp);
@@ -145,8 +150,8 @@ static void backward_rows(const job *j, size_t first, size_t rows, results wgt, 
     if (j->sink->d) {
         words_of_channels(dz, rows, vectors, channels);
         pad_rows(channels, ceil_div(x->k, VL), rows);
-        product_panels(x, (span){0, x->columns.count}, 0, x->k, channels, packed_at(j, 0), data_at(j, first),
-                       rows, j->sink->accumulate);
+        product_panels(x, (span){0, x->columns.count}, 0, x->k, channels, packed_at(j, 0),
+                       results_at(j, first), rows, j->accumulate);
         act_rows(j, first, rows);
     }
     if (!j->d_wgt) return;
@@ -193,30 +198,6 @@ RB_TARGET static void partials_task(void *arg, int task, int thread) {
     }
 }
 
-/* The data gradient of a chunk that has been formed, in some panels. */
-static void data_task(void *arg, int task, int thread) {
-    (void)thread;
-    const job *j = arg;
-    const plan *x = &j->x;
-    span s = group_of(x, (size_t)task % x->groups);
-    size_t row = (size_t)task / x->groups * x->chunk, rows = size_min(x->chunk, j->count - row);
-    operand a = operand_at(formed_dz(j), 0, row);
-    product_panels(x, s, 0, x->k, a, packed_at(j, s.first), data_at(j, j->first + row), rows,
-                   j->sink->accumulate);
-}
-
-/* … of all pixels that have been formed. */
-static void data_wide_task(void *arg, int task, int thread) {
-    const job *j = arg;
-    const plan *x = &j->x;
-    span s = group_of(x, (size_t)task);
-    for (size_t from = 0; from < x->k; from += x->terms) {
-        size_t to = size_min(from + x->terms, x->k);
-        product_panels(x, s, from, to, formed_dz(j), pack_own(j, s, from, to, thread), data_at(j, j->first),
-                       j->count, j->sink->accumulate);
-    }
-}
-
 /* The act sums of a chunk, once all panels are done. */
 static void act_task(void *arg, int task, int thread) {
     (void)thread;
@@ -241,31 +222,22 @@ static void weights_task(void *arg, int task, int thread) {
                         operand_at(src, 0, row), wgt, !row);
 }
 
-/* The data gradient of the pixels of now, with its sums. */
-static void data_formed(job *j, rb_pool *pool) {
-    const plan *x = &j->x;
-    size_t chunks = ceil_div(j->count, x->chunk);
-    if (x->wide)
-        rb_pool_run(pool, (int)x->groups, data_wide_task, j);
-    else
-        rb_pool_run(pool, (int)(chunks * x->groups), data_task, j);
-    if (j->sink->act.sums) rb_pool_run(pool, (int)chunks, act_task, j);
-}
-
 /* Both operands of some pixels first: the data gradient may be written over z. */
 static void backward_formed(job *j, rb_pool *pool) {
     const plan *x = &j->x;
     operand none = {0};
+    j->formed = formed_dz(j);
     for (; j->first < x->pixels; j->first += x->rows) {
         j->count = size_min(x->rows, x->pixels - j->first);
-        form_all(j,
-                 (forms){true, x->oc, j->sink->d ? formed_dz(j) : none, j->d_wgt ? formed_dz_rows(j) : none},
+        form_all(j, (forms){true, x->oc, j->sink->d ? j->formed : none, j->d_wgt ? formed_dz_rows(j) : none},
                  pool);
         if (j->d_wgt) {
             form_all(j, (forms){false, x->ic, none, formed_src_rows(j)}, pool);
             rb_pool_run(pool, (int)ceil_div(x->oc, x->outputs), weights_task, j);
         }
-        if (j->sink->d) data_formed(j, pool);
+        if (!j->sink->d) continue;
+        product_formed(j, pool);
+        if (j->sink->act.sums) rb_pool_run(pool, (int)ceil_div(j->count, x->chunk), act_task, j);
     }
 }
 
@@ -281,6 +253,8 @@ void RB_KERNEL(rb_pointwise_backward)(const rb_pointwise *p, const rb_gradient *
              .d_dst = d_dst,
              .d_wgt = d_wgt,
              .sink = sink,
+             .out = {sink->d, (size_t)sink->ld},
+             .accumulate = sink->accumulate,
              .pack = pack_backward};
     const plan *x = &j.x;
     if (sink->d && !x->wide) pack_all(&j, pool);
