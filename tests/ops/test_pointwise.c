@@ -37,6 +37,13 @@ static void network_layer(trial *t, rb_shape *s, int *oc) {
     *oc = l[2];
 }
 
+/* The first two trials: so many operands and weights that they are formed and packed in several parts. */
+static void large_layer(int i, rb_shape *s, int *oc) {
+    if (i > 1) return;
+    *s = (rb_shape){1, 25, 25, i ? 256 : 2048};
+    *oc = i ? 2048 : 256;
+}
+
 /* A factor of a product, and what its rounding to bf16 can add to the error, relative: one unit in the last
  * of 8 bits, where the prologues of two levels differ in the last bit of a float; nothing where there is
  * none. */
@@ -69,6 +76,7 @@ static void forward_matches(void **state) {
         rb_shape s = random_shape(&t);
         forward_op op = {.p = {.oc = random_channels(&t, 112), .bf16 = !below(&t, 3)}};
         network_layer(&t, &s, &op.p.oc);
+        large_layer(i, &s, &op.p.oc);
         rb_shape out = s;
         op.p.src = random_source(&t, s);
         op.p.wgt = random_floats(&t, (size_t)(op.p.oc * s.c), 1);
@@ -152,17 +160,18 @@ static void data_bounds(const backward_op *b, const float *initial, float *d, do
         }
 }
 
-static backward_op random_backward(trial *t) {
+static backward_op random_backward(trial *t, int i) {
     rb_shape s = random_shape(t);
     backward_op b = {.p = {.oc = random_channels(t, 112), .bf16 = !below(t, 3)}};
     if (s.c > 600) s.n = 1, s.c = 600, b.p.oc = 240; /* blocks of output channels */
     network_layer(t, &s, &b.p.oc);
+    large_layer(i, &s, &b.p.oc);
     b.p.src = random_source(t, s);
     rb_shape out = s;
     out.c = b.p.oc;
     b.p.wgt = random_floats(t, (size_t)b.p.oc * (size_t)s.c, 1);
     b.g = random_gradient(t, out, true);
-    b.data = below(t, 5), b.weights = !b.data || below(t, 5);
+    b.data = below(t, 5) || i < 2, b.weights = !b.data || below(t, 5) || i < 2;
     b.sink.accumulate = coin(t);
     b.sink.ld = s.c + (coin(t) ? between(t, 1, 20) : 0);
     if (b.data && !b.sink.accumulate && below(t, 4)) {
@@ -176,7 +185,7 @@ static void backward_matches(void **state) {
     (void)state;
     for (int i = 0; i < TRIALS; i++) {
         trial t = trial_open(2, i);
-        backward_op b = random_backward(&t);
+        backward_op b = random_backward(&t, i);
         rb_shape s = b.p.src.shape;
         size_t weights = (size_t)(b.p.oc * s.c), count = slice_elements(s, b.sink.ld);
         float *d_wgt = random_floats(&t, weights, 1), *d_src = random_floats(&t, count, 1);
