@@ -23,15 +23,12 @@ static revbifpn_status excuse_events(rb_trainer *t, revbifpn_status status, cons
     return excuse(t, status, err);
 }
 
-static int64_t steps_done(const rb_trainer *t) {
-    return (int64_t)t->progress.epoch * t->steps + t->progress.step;
-}
-
 revbifpn_status rb_record_open(rb_trainer *t, rb_error *err) {
     revbifpn_status status;
     TRY(rb_collection_open(&t->record.collection, t->data.classes, err));
     if (t->args.tensorboard)
-        TRY(excuse_events(t, rb_events_open(&t->record.events, t->run.path, steps_done(t) + 1, err), err));
+        TRY(excuse_events(
+            t, rb_events_open(&t->record.events, t->run.path, rb_trainer_steps_done(t) + 1, err), err));
     return REVBIFPN_OK;
 fail:
     return status;
@@ -116,7 +113,7 @@ static revbifpn_status step_events(rb_trainer *t, const revbifpn_report *r, rb_e
     rb_events_scalar(e, "train/learning_rate", r->lr);
     rb_events_scalar(e, "train/grid", r->grid);
     if (ms > 0) rb_events_scalar(e, "train/pictures_per_second", 1000 * pictures_of(t, r) / ms);
-    TRY(rb_events_write(e, steps_done(t), err));
+    TRY(rb_events_write(e, rb_trainer_steps_done(t), err));
     status = rb_events_flush(e, err);
 fail:
     return status;
@@ -166,7 +163,7 @@ static revbifpn_status histogram_events(rb_trainer *t, rb_error *err) {
     for (int i = 0; i < p->count; i++) {
         if (p->list[i].kind != RB_PARAM_TRAINED) continue;
         rb_events_histogram(t->record.events, p->list[i].name, rb_param_weight(p, i), p->list[i].count);
-        TRY(rb_events_write(t->record.events, steps_done(t), err));
+        TRY(rb_events_write(t->record.events, rb_trainer_steps_done(t), err));
     }
 fail:
     return status;
@@ -186,7 +183,7 @@ static revbifpn_status epoch_events(rb_trainer *t, const revbifpn_report *r, rb_
         rb_events_scalar(e, "epoch/weights_top5", r->val_weights.top5);
     }
     TRY(batch_event(t, err));
-    TRY(rb_events_write(e, steps_done(t), err));
+    TRY(rb_events_write(e, rb_trainer_steps_done(t), err));
     TRY(histogram_events(t, err));
     status = rb_events_flush(e, err);
 fail:

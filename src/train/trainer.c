@@ -13,11 +13,6 @@ static double milliseconds(void) {
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
-/* Steps done before this one. */
-static int64_t steps_done(const rb_trainer *t) {
-    return (int64_t)t->progress.epoch * t->steps + t->progress.step;
-}
-
 /* Of the step after `steps`, in the current epoch. */
 static double rate_after(const rb_trainer *t, int64_t steps) {
     bool by_steps = t->args.sched_on_updates || t->args.sched == REVBIFPN_RISE_FALL;
@@ -196,7 +191,7 @@ revbifpn_status rb_trainer_step(rb_trainer *t, revbifpn_report *r, rb_error *err
     if (t->start_note[0]) rb_trainer_note(t, t->start_note);
     t->start_note[0] = 0;
     bool trained = t->progress.step < t->steps; /* else it was stopped before this epoch's validation */
-    r->lr = rate_after(t, steps_done(t) - !trained);
+    r->lr = rate_after(t, rb_trainer_steps_done(t) - !trained);
     if (trained) TRY(train_on_next(t, r, err));
     r->step = t->progress.step;
     r->mean_loss = t->progress.loss_sum / t->progress.step;

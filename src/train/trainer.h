@@ -54,6 +54,10 @@ revbifpn_status rb_trainer_open(rb_trainer *t, const revbifpn_train_config *conf
                                 const struct rb_ops *ops, rb_pool *pool, rb_plan_check *check, void *user,
                                 rb_error *err) RB_CHECKED;
 void rb_trainer_close(rb_trainer *t);
+/* Steps done so far, of the whole run. */
+static inline int64_t rb_trainer_steps_done(const rb_trainer *t) {
+    return (int64_t)t->progress.epoch * t->steps + t->progress.step;
+}
 /* STOPPED after the last step (then report->finished is set), or when `stop` asks for it: then the trainer
  * stands between two steps, or before the validation of its epoch, and may write a checkpoint or go on. */
 revbifpn_status rb_trainer_step(rb_trainer *t, revbifpn_report *report, rb_error *err) RB_CHECKED;
