@@ -70,6 +70,12 @@ const char *command_path(void) {
     return existing(build ? build : "build", "revbifpn");
 }
 
+bool command_is_missing(void) {
+    if (command_path()) return false;
+    fprintf(stderr, "build/revbifpn is not there\n");
+    return true;
+}
+
 void make_folder(char path[4096]) {
     const char *root = getenv("TMPDIR");
     snprintf(path, 4096, "%s/revbifpn-test-XXXXXX", root ? root : "/tmp");

@@ -37,6 +37,8 @@ const char *shared_path(const char *relative);
 const char *source_path(const char *relative);
 /* The built command, or NULL. */
 const char *command_path(void);
+/* Says so when it is not there. */
+bool command_is_missing(void);
 /* A fresh empty folder under the system's temporary folder; removed by remove_folder. */
 void make_folder(char path[4096]);
 void remove_folder(const char *path);

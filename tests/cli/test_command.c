@@ -264,10 +264,7 @@ static void numbers_for_people(void **state) {
 }
 
 int main(void) {
-    if (!command_path()) {
-        fprintf(stderr, "build/revbifpn is not there\n");
-        return 1;
-    }
+    if (command_is_missing()) return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wrong_use_is_exit_2),
         cmocka_unit_test(wrong_sizes_and_models_are_exit_2),

@@ -363,10 +363,7 @@ static int tear_down(void **state) {
 }
 
 int main(void) {
-    if (!command_path()) {
-        fprintf(stderr, "build/revbifpn is not there\n");
-        return 1;
-    }
+    if (command_is_missing()) return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equal_runs_give_equal_files),
         cmocka_unit_test(results_and_arguments_are_complete),

@@ -195,10 +195,7 @@ static void a_folder_that_cannot_be_is_told(void **state) {
 }
 
 int main(void) {
-    if (!command_path()) {
-        fprintf(stderr, "build/revbifpn is not there\n");
-        return 1;
-    }
+    if (command_is_missing()) return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sources_are_files_folders_patterns_and_standard_input),
         cmocka_unit_test(csv_has_a_line_a_class),

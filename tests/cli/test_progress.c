@@ -159,10 +159,7 @@ static void a_bar_fits_its_terminal(void **state) {
 }
 
 int main(void) {
-    if (!command_path()) {
-        fprintf(stderr, "build/revbifpn is not there\n");
-        return 1;
-    }
+    if (command_is_missing()) return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(none_says_nothing),
         cmocka_unit_test(without_a_terminal_there_is_no_bar),

@@ -125,10 +125,7 @@ static void a_run_does_not_need_its_report(void **state) {
 }
 
 int main(void) {
-    if (!command_path()) {
-        fprintf(stderr, "build/revbifpn is not there\n");
-        return 1;
-    }
+    if (command_is_missing()) return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_report_tells_the_run),
         cmocka_unit_test(a_resumed_run_goes_on_in_a_new_file),

@@ -380,10 +380,7 @@ static int tear_down(void **state) {
 }
 
 int main(void) {
-    if (!command_path()) {
-        fprintf(stderr, "build/revbifpn is not there\n");
-        return 1;
-    }
+    if (command_is_missing()) return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(killed_at_random_moments),
         cmocka_unit_test(killed_when_a_file_appears),

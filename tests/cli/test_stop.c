@@ -215,10 +215,7 @@ static int tear_down(void **state) {
 }
 
 int main(void) {
-    if (!command_path()) {
-        fprintf(stderr, "build/revbifpn is not there\n");
-        return 1;
-    }
+    if (command_is_missing()) return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stopped_wherever_it_asks),         cmocka_unit_test(going_on_after_a_stop),
         cmocka_unit_test(a_second_interrupt_stops_at_once), cmocka_unit_test(other_arguments_are_refused),

@@ -209,10 +209,7 @@ static void predict_goes_on_after_a_bad_picture(void **state) {
 }
 
 int main(void) {
-    if (!command_path()) {
-        fprintf(stderr, "build/revbifpn is not there\n");
-        return 1;
-    }
+    if (command_is_missing()) return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_run_leaves_its_files),
         cmocka_unit_test(the_plan_comes_first),

@@ -13,28 +13,7 @@
 #include "data/shard_write.h"
 #include "data/synth.h"
 #include "data/tar.h"
-
-static char root[4096];
-
-static int make_root(void **state) {
-    (void)state;
-    make_folder(root);
-    return 0;
-}
-
-static int remove_root(void **state) {
-    (void)state;
-    remove_folder(root);
-    return 0;
-}
-
-static const char *inside(const char *name) {
-    static char paths[4][8192];
-    static unsigned next;
-    char *path = paths[next++ % 4];
-    snprintf(path, 8192, "%s/%s", root, name);
-    return path;
-}
+#include "root.h"
 
 static unsigned char *bytes_of(const char *path, size_t *size) {
     unsigned char *bytes;

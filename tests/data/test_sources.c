@@ -5,28 +5,7 @@
 #include "base/memory.h"
 #include "data/sample.h"
 #include "data/synth.h"
-
-static char root[4096];
-
-static int make_root(void **state) {
-    (void)state;
-    make_folder(root);
-    return 0;
-}
-
-static int remove_root(void **state) {
-    (void)state;
-    remove_folder(root);
-    return 0;
-}
-
-static const char *inside(const char *name) {
-    static char paths[4][8192];
-    static unsigned next;
-    char *path = paths[next++ % 4];
-    snprintf(path, 8192, "%s/%s", root, name);
-    return path;
-}
+#include "root.h"
 
 static void put(const char *name, const void *bytes, size_t size) {
     rb_error err;
