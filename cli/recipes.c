@@ -42,8 +42,8 @@ static const setting quick[] = {
     {"opt", "sgd"},         {"weight-decay", "2e-5"},  {"sched", "cosine"}, {"epochs", "100"},
     {"warmup-epochs", "5"}, {"warmup-lr", "1e-6"},     {"min-lr", "1e-5"},  {"smoothing", "0.1"},
     {"scale", "0.08,1"},    {"aa", "rand-m7-mstd0.5"}, {NULL, NULL}};
-/* Trained weights on some hundred to some thousand pictures: 0.02 for 32 pictures a step, a tenth of it where
- * there is something to lose. */
+/* Some hundred to some thousand pictures. From trained weights: 0.02 for 32 pictures a step, a tenth of it where
+ * there is something to lose; from nothing: 0.1 everywhere (--backbone-lr-scale means nothing without --weights). */
 static const setting finetune[] = {
     {"opt", "sgd"},      {"weight-decay", "1e-4"},  {"sched", "cosine"},          {"sched-on-updates", NULL},
     {"epochs", "30"},    {"warmup-epochs", "2"},    {"warmup-lr", "1e-5"},        {"smoothing", "0.1"},
@@ -94,9 +94,8 @@ int cli_apply_recipe(cli_args *args, cli_layers *layers) {
     int code = CLI_OK;
     if (!name) return CLI_OK;
     if (!strcmp(name, "imagenet")) return apply_imagenet(args, layers);
-    if (!strcmp(name, "finetune") && !cli_given(args, "weights"))
-        return cli_usage(args, "--recipe finetune needs --weights to begin with");
     code = set_all(args, *name == 's' ? quick : finetune);
     if (code) return code;
-    return *name == 's' ? set_rate(args, 0.1, 256, layers) : set_rate(args, 0.02, 32, layers);
+    if (*name == 's') return set_rate(args, 0.1, 256, layers);
+    return set_rate(args, cli_given(args, "weights") ? 0.02 : 0.1, 32, layers);
 }

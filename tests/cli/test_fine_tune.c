@@ -255,6 +255,15 @@ static void recipes_have_their_values(void **state) {
     check_origin(args, "warmup-lr", "recipe");
     assert_true(number(args, "lr") == 0.1 * 4 / 256 && number(args, "min_lr") == 0);
     json_decref(args);
+    /* from nothing there is nothing to be careful with */
+    command_works(
+        "train --data %s --model %s --recipe finetune --batch 4 --epochs 1 --workers 0 --out %s/anew", data,
+        network, work);
+    args = args_of("anew");
+    check_origin(args, "backbone-lr-scale", "default");
+    check_origin(args, "lr", "recipe");
+    assert_true(number(args, "lr") == 0.1 * 4 / 32 && number(args, "backbone_lr_scale") == 1);
+    json_decref(args);
 }
 
 static void wrong_ones_are_refused(void **state) {
@@ -271,7 +280,6 @@ static void wrong_ones_are_refused(void **state) {
     setenv("REVBIFPN_LR", "fast", 1);
     command_refuses(2, "REVBIFPN_LR: --lr: 'fast'", "train --data %s", data);
     unsetenv("REVBIFPN_LR");
-    command_refuses(2, "needs --weights", "train --data %s --recipe finetune", data);
     command_refuses(2, "not one of imagenet|short|finetune", "train --data %s --recipe long", data);
     static const char *const alone[] = {"--freeze 1", "--backbone-lr-scale 0.1", "--bn-eval"};
     for (int i = 0; i < 3; i++)
