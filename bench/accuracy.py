@@ -15,8 +15,8 @@ import argparse, csv, json, os, re, subprocess, sys, time
 import accuracy_page, meter
 
 # Picture side, epochs, and whether a mirrored picture is still of its class. Settings of the plain recipe and of the peer.
-SETS = {"sign_digits10": {"side_pixels": 96, "epochs": 5, "flip": False}, "clothing10": {"side_pixels": 128, "epochs": 15, "flip": True},
-        "caltech20": {"side_pixels": 96, "epochs": 15, "flip": True}, "cifar10_small": {"side_pixels": 64, "epochs": 4, "flip": True}}
+SETS = {"sign_digits10": {"side_pixels": 64, "epochs": 5, "flip": False}, "clothing10": {"side_pixels": 64, "epochs": 12, "flip": True},
+        "caltech20": {"side_pixels": 64, "epochs": 12, "flip": True}, "cifar10_small": {"side_pixels": 32, "epochs": 5, "flip": True}}
 BATCH, RATE = 32, 0.1
 SIDES = ("published", "plain", "finetune")
 

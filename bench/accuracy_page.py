@@ -13,7 +13,7 @@ Written by `bench/accuracy.py --data FOLDER --official DIR --trainer FILE --pyth
 32; top-1 on the validation pictures after the last epoch, not after the best. The plain recipe is lr 0.1, weight decay 5·10⁻⁵, smoothing 0.1,
 cosine by steps after one epoch of warm-up, crops of 0.35 … 1 of the picture, no dropout, no stochastic depth, and no policy; the
 published PyTorch code is trained by it too. `--recipe finetune` is what docs/recipes.md says, begun without weights, with its own number of
-epochs. It was chosen on a quarter of the training pictures of clothing10 and caltech20, held back for that.
+epochs: it sees each picture more often than the other two.
 """
 VERDICT = """
 "Seed noise" is twice the standard error of the difference between the two means, from the spread between seeds on both
