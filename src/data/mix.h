@@ -60,6 +60,9 @@ void rb_mix_draw(const rb_mix *mix, int batch, int height, int width, uint64_t s
 /* Mixes images (batch,height,width,3) in place, each with its unmixed partner; sums are rounded half to even.
  */
 void rb_mix_images(const rb_mixture *mixtures, int batch, int height, int width, uint8_t *images);
+/* The same for rasters, images (batch,height,width,channels). */
+void rb_mix_words(const rb_mixture *mixtures, int batch, int height, int width, int channels,
+                  uint16_t *images);
 /* targets[batch,classes] = share·t(labels[i]) + rest·t(labels[batch − 1 − i]), where t has 1 − smoothing +
  * smoothing/classes at its class and smoothing/classes elsewhere. Each row adds up to 1. */
 void rb_mix_targets(const rb_mixture *mixtures, int batch, int classes, double smoothing,

@@ -28,7 +28,10 @@ static void mix(rb_prepare *p, const rb_batch *b) {
     rb_mix how = o->mix;
     if (o->mix_off_epoch && b->epoch >= (uint64_t)o->mix_off_epoch) how.probability = 0;
     rb_mix_draw(&how, b->count, b->height, b->width, o->seed, b->epoch, (uint64_t)b->index, p->mixtures);
-    rb_mix_images(p->mixtures, b->count, b->height, b->width, b->images);
+    if (b->words)
+        rb_mix_words(p->mixtures, b->count, b->height, b->width, b->channels, b->words);
+    else
+        rb_mix_images(p->mixtures, b->count, b->height, b->width, b->images);
     rb_mix_targets(p->mixtures, b->count, o->classes, o->smoothing, b->labels, p->soft);
 }
 
