@@ -121,7 +121,10 @@
         {PAIR("cutmix-minmax", "0,0", 0, 1, "its sides as parts of the picture's instead; 0,0: not")},       \
         {REAL("mixup-prob", "1", 0, 1, "probability of mixing at all")},                                     \
         {REAL("mixup-switch-prob", "0.5", 0, 1, "probability of cutmix where both could be")},               \
-        {CHOICE("mixup-mode", "batch|pair|elem", "batch", "one draw for a batch, each pair, each picture")}, \
+        {CHOICE(                                                                                             \
+            "mixup-mode", "batch|pair|elem|half", "batch",                                                   \
+            "one draw for a batch, each pair, each picture; half: each of the first half, which alone is "   \
+            "trained on")},                                                                                  \
     {                                                                                                        \
         INT("mixup-off-epoch", "0", 0, 1000000, "mix nothing from this epoch on (counted from 0); 0: never") \
     }

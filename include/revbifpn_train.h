@@ -44,8 +44,9 @@ typedef struct revbifpn_train_config {
      * or "": then there is none, or what the comment says */
     const char *train_interpolation; /* of training pictures alone; "": interpolation */
     const char *aa, *color_jitter;   /* "rand-m9-mstd0.5", "v0", …; "0.4" or "B,C,S[,H]", unused with aa */
-    const char *remode, *mixup_mode; /* "pixel", "const", "rand"; "batch", "pair", "elem"; "": the first */
-    double vflip, reprob;            /* probabilities: upside down; boxes erased, 1 … recount of them */
+    const char *remode,
+        *mixup_mode;      /* "pixel", "const", "rand"; "batch", "pair", "elem", "half"; "": the first */
+    double vflip, reprob; /* probabilities: upside down; boxes erased, 1 … recount of them */
     double mixup, cutmix, cutmix_min, cutmix_max; /* α, α, and shares of the sides instead of α; 0: none */
     double mixup_prob, mixup_switch_prob;
     int recount, mixup_off_epoch, aug_repeats; /* 0: never off; 0, 1: no repetition */

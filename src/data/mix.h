@@ -13,7 +13,8 @@
 typedef enum rb_mix_mode {
     RB_MIX_BATCH, /* one draw for all */
     RB_MIX_PAIR,  /* one for each pair of pictures that are mixed with each other */
-    RB_MIX_ELEM   /* one for each picture */
+    RB_MIX_ELEM,  /* one for each picture */
+    RB_MIX_HALF /* … of the first half of the batch, which alone is trained on; the others are left alone */
 } rb_mix_mode;
 
 typedef struct rb_mix {
@@ -28,7 +29,7 @@ typedef struct rb_mix {
 /* timm's: probability 1, switching ½, by batch; nothing to mix with. */
 rb_mix rb_mix_default(void);
 bool rb_mix_used(const rb_mix *mix);
-/* "batch", "pair" or "elem". BAD_ARGUMENT. */
+/* "batch", "pair", "elem" or "half". BAD_ARGUMENT. */
 revbifpn_status rb_mix_mode_parse(rb_mix_mode *mode, const char *text, rb_error *err) RB_CHECKED;
 /* BAD_ARGUMENT naming the option; also for an odd batch, whose middle picture has no partner, and, with
  * cut_min and cut_max, for pictures of a size that leaves no whole number of pixels between the two. */

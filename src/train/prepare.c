@@ -57,8 +57,10 @@ static int draw_patches(const rb_prepare *p, const rb_batch *b, int i, rb_patch 
 
 void rb_prepare_batch(rb_prepare *p, const rb_batch *b, rb_images *images) {
     if (p->mixtures) mix(p, b);
+    bool half = p->mixtures && p->options.mix.mode == RB_MIX_HALF;
+    images->shape.n = half ? b->count / 2 : b->count;
     images->patches = p->patches;
     images->patch_count = 0;
-    for (int i = 0; p->patches && i < b->count; i++)
+    for (int i = 0; p->patches && i < images->shape.n; i++)
         images->patch_count += draw_patches(p, b, i, p->patches + images->patch_count);
 }

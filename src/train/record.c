@@ -98,7 +98,7 @@ revbifpn_status rb_record_batch(rb_trainer *t, const rb_batch *b, const rb_image
     }
     TRY(rb_image_alloc(&picture, b->width, b->height, err));
     rb_pass pass = {.exec = &t->step.exec, .err = err, .k = t->step.k};
-    for (c->seen_count = 0; c->seen_count < b->count && c->seen_count < RB_SEEN; c->seen_count++) {
+    for (c->seen_count = 0; c->seen_count < images->shape.n && c->seen_count < RB_SEEN; c->seen_count++) {
         rb_seen *seen = &c->seen[c->seen_count];
         rb_model_seen(&t->model, &pass, images, c->seen_count, floats);
         to_picture(images, floats, words, &picture);

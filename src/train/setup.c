@@ -131,7 +131,9 @@ fail:
 static revbifpn_status check_network(const rb_trainer *t, rb_error *err) {
     revbifpn_status status;
     TRY(rb_config_check(&t->args.model, err));
-    return rb_model_check_input(&t->args.model, batch_shape(t), true, err);
+    rb_shape batch = batch_shape(t);
+    if (rb_mix_used(&t->prepare_options.mix) && t->prepare_options.mix.mode == RB_MIX_HALF) batch.n /= 2;
+    return rb_model_check_input(&t->args.model, batch, true, err);
 fail:
     return status;
 }
