@@ -46,8 +46,14 @@ revbifpn_status cli_model(const cli_args *args, revbifpn *ctx, revbifpn_model_co
         out->image_width = size->width;
         out->image_height = size->height;
     }
+    if (cli_given(args, "channels")) out->input_channels = (int)cli_int(args, "channels");
     if (cli_given(args, "classes")) out->classes = (int)cli_int(args, "classes");
     return REVBIFPN_OK;
+}
+
+int cli_bits(const cli_args *args) {
+    const char *bits = cli_text(args, "bits");
+    return !bits ? 0 : strcmp(bits, "16") ? 8 : 16;
 }
 
 revbifpn_status cli_prepare(const cli_args *args, revbifpn_model *model) {

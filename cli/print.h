@@ -17,8 +17,10 @@ int cli_open(const cli_args *args, revbifpn **out);
 int cli_report(const cli_args *args, const revbifpn *ctx, revbifpn_status status);
 /* A wrong combination of options: one line on stderr; returns CLI_USAGE. */
 int cli_usage(const cli_args *args, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* The network of --model with --imgsz and --classes applied. */
+/* The network of --model with --imgsz, --channels and --classes applied. */
 revbifpn_status cli_model(const cli_args *args, revbifpn *ctx, revbifpn_model_config *out);
+/* --bits: 8, 16, or 0 when it was not given. */
+int cli_bits(const cli_args *args);
 /* --imgsz, --crop-pct and --interpolation: how trained weights look at pictures. */
 revbifpn_status cli_prepare(const cli_args *args, revbifpn_model *model);
 /* CLI_FAILED with a line on stderr when something written to stdout was lost (full disk), else `code`. */

@@ -35,7 +35,7 @@ static int visit_folder(const cli_sources *s, const char *path, int *stop) {
     *stop = f.stop;
     if (status != REVBIFPN_OK) return cli_report(s->args, s->ctx, status);
     if (f.seen) return CLI_OK;
-    return complain(s, path, "no picture in this folder (jpg, png, webp, gif, bmp)");
+    return complain(s, path, "no picture in this folder (jpg, png, webp, gif, bmp, tif)");
 }
 
 /* A file or folder that is there. */

@@ -19,6 +19,10 @@
     { .heading = "Network", TEXT("model", "NAME", "s0 … s6, or a config.json"), .fallback = "s0" }
 #define IMGSZ                                                                                                \
     { SIZE("imgsz", "size of the pictures, multiples of 32; default: the network's own") }
+#define CHANNELS                                                                                             \
+    { INT("channels", NULL, 1, 64, "channels of the pictures (docs/data.md); default: the network's own") }
+#define BITS                                                                                                 \
+    { CHOICE("bits", "8|16", NULL, "bits of a sample; default: 8 for 3 channels, else 16") }
 #define CLASSES                                                                                              \
     { INT("classes", NULL, 2, 1000000, "number of classes; default: the network's own (1000 for s0 … s6)") }
 #define ACTIVATIONS                                                                                          \
@@ -117,7 +121,10 @@
         {PAIR("cutmix-minmax", "0,0", 0, 1, "its sides as parts of the picture's instead; 0,0: not")},       \
         {REAL("mixup-prob", "1", 0, 1, "probability of mixing at all")},                                     \
         {REAL("mixup-switch-prob", "0.5", 0, 1, "probability of cutmix where both could be")},               \
-        {CHOICE("mixup-mode", "batch|pair|elem", "batch", "one draw for a batch, each pair, each picture")}, \
+        {CHOICE(                                                                                             \
+            "mixup-mode", "batch|pair|elem|half", "batch",                                                   \
+            "one draw for a batch, each pair, each picture; half: each of the first half, which alone is "   \
+            "trained on")},                                                                                  \
     {                                                                                                        \
         INT("mixup-off-epoch", "0", 0, 1000000, "mix nothing from this epoch on (counted from 0); 0: never") \
     }
@@ -149,8 +156,10 @@ static const cli_option train_options[] = {
           "(docs/data.md; required without --resume)")},
     VAL_DATA,
     {REAL("val-fraction", "0", 0, 0.9, "part of each class to validate on, when DIR has no val/")},
-    {TEXT("mean", "X,…", "mean of each channel, 0 … 1, or one for all; default: that of ImageNet")},
-    {TEXT("std", "X,…", "deviation of each channel; default: that of ImageNet")},
+    {TEXT(
+        "mean", "X,…",
+        "mean of each channel, 0 … 1, or one for all; default: that of ImageNet, or 0.5 when not of three")},
+    {TEXT("std", "X,…", "deviation of each channel; default: that of ImageNet, or 0.25")},
     {TEXT("data-stats", "FILE.json", "mean and deviation as revbifpn check --json found them")},
     {CHOICE("interpolation", "bicubic|bilinear|random", "bicubic",
             "how pictures are resized (for validation random means bicubic)")},
@@ -161,6 +170,8 @@ static const cli_option train_options[] = {
     {EXIF},
     MODEL,
     IMGSZ,
+    CHANNELS,
+    BITS,
     {INT("classes", NULL, 2, 1000000, "number of classes; default: as many as the data has")},
     {REAL("drop", NULL, 0, 0.999, "dropout before the last layer; default: the network's own")},
     {REAL("drop-path", NULL, 0, 0.999, "stochastic depth of the last level; default: the network's own")},
@@ -254,6 +265,8 @@ static const cli_option convert_options[] = {
 static const cli_option check_options[] = {
     {.heading = "Data", TEXT("data", "DIR", "a data set, as for train"), .required = true},
     VAL_DATA,
+    {INT("channels", "3", 1, 64, "channels of the pictures")},
+    BITS,
     {TEXT("json", "FILE", "also write the whole report as JSON")},
     {FLAG("all", "show all findings, not only the first 20 of a kind")},
     {INT("min-side", "16", 1, 65536, "tiny: a side of less")},
@@ -285,6 +298,7 @@ static const cli_option export_options[] = {
 static const cli_option plan_options[] = {
     MODEL,
     IMGSZ,
+    CHANNELS,
     CLASSES,
     {INT("batch", "1", 1, 65536, "pictures in a step")},
     ACTIVATIONS,
@@ -298,11 +312,12 @@ static const cli_option plan_options[] = {
     MACHINE,
     END};
 
-static const cli_option inspect_options[] = {MODEL, IMGSZ, CLASSES, JSON, MACHINE, END};
+static const cli_option inspect_options[] = {MODEL, IMGSZ, CHANNELS, CLASSES, JSON, MACHINE, END};
 
 static const cli_option bench_options[] = {
     MODEL,
     IMGSZ,
+    CHANNELS,
     CLASSES,
     {INT("batch", "16", 1, 65536, "pictures in a step")},
     {CHOICE("mode", "train|infer", "train", "whole training steps, or inference")},

@@ -68,6 +68,7 @@ static void end_json(reporter *r, const revbifpn_check_report *p) {
     fprintf(out, "  \"min_width\": %d,\n  \"min_height\": %d,\n  \"max_width\": %d,\n  \"max_height\": %d,\n",
             p->min_width, p->min_height, p->max_width, p->max_height);
     print_reals(out, "mean_size", (double[]){p->mean_width, p->mean_height}, 2);
+    fprintf(out, "  \"channels\": %d,\n", p->channels);
     print_reals(out, "mean", p->mean, p->channels);
     print_reals(out, "std", p->std, p->channels);
     fputs("  \"longer_side_from_power_of_two\": [", out);
@@ -127,6 +128,8 @@ int verb_check(const cli_args *args) {
     options.min_side = (int)cli_int(args, "min-side");
     options.huge_pixels = (uint64_t)cli_int(args, "huge-pixels");
     options.max_pixels = (uint64_t)cli_int(args, "max-pixels");
+    options.channels = (int)cli_int(args, "channels");
+    options.bits = cli_bits(args);
     options.progress = show_progress;
     options.found = show_finding;
     options.class_count = add_class;

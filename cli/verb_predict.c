@@ -153,7 +153,7 @@ static int predict_one(void *user, const char *path, const char *name) {
     predictor *p = user;
     revbifpn_image image = {0};
     p->told = false;
-    revbifpn_status status = revbifpn_image_read(p->ctx, path, &image);
+    revbifpn_status status = revbifpn_model_image(p->model, path, &image);
     if (status == REVBIFPN_OK) status = predict_image(p, path, name, &image);
     revbifpn_image_free(&image);
     if (status == REVBIFPN_OK) return 0;

@@ -56,6 +56,7 @@ static revbifpn_status choose_network(const cli_args *args, revbifpn *ctx, revbi
     *out = *revbifpn_model_configuration(model);
     revbifpn_model_free(&model);
     if (size->set) out->image_width = size->width, out->image_height = size->height;
+    if (cli_given(args, "channels")) out->input_channels = (int)cli_int(args, "channels");
     if (cli_given(args, "classes")) out->classes = (int)cli_int(args, "classes");
     return REVBIFPN_OK;
 }
@@ -68,6 +69,7 @@ static revbifpn_status fresh_config(const cli_args *args, revbifpn *ctx, revbifp
     if (!cli_given(args, "classes")) c->model.classes = 0; /* as many as the data has */
     if (cli_given(args, "drop")) c->model.drop = cli_real(args, "drop");
     if (cli_given(args, "drop-path")) c->model.drop_path = cli_real(args, "drop-path");
+    c->bits = cli_bits(args);
     c->data = cli_text(args, "data");
     c->val_data = cli_text(args, "val-data");
     c->mean = cli_text(args, "mean");

@@ -215,9 +215,12 @@ REVBIFPN_API revbifpn_status revbifpn_plan_largest(revbifpn *ctx, const revbifpn
 
 typedef struct revbifpn_image {
     int width, height;
-    uint8_t *pixels; /* height,width,3 RGB; owned: revbifpn_image_free */
+    uint8_t *pixels;   /* height,width,3 RGB; owned: revbifpn_image_free */
+    int channels;      /* of samples */
+    uint16_t *samples; /* height,width,channels, which a network for them takes instead; or NULL; owned */
 } revbifpn_image;
-/* JPEG, PNG, WebP, GIF (first frame) or BMP, by content. Pictures above 178 million pixels are refused. */
+/* JPEG, PNG, WebP, GIF (first frame), BMP or TIFF (first picture), by content. Pictures above 178 million
+ * pixels are refused. */
 REVBIFPN_API revbifpn_status revbifpn_image_read(revbifpn *ctx, const char *path,
                                                  revbifpn_image *out) REVBIFPN_CHECKED;
 REVBIFPN_API revbifpn_status revbifpn_image_write_png(revbifpn *ctx, const char *path,
@@ -227,8 +230,8 @@ REVBIFPN_API revbifpn_status revbifpn_image_write_png(revbifpn *ctx, const char 
 REVBIFPN_API revbifpn_status revbifpn_image_annotate(revbifpn *ctx, revbifpn_image *image,
                                                      const char *const *lines, int count) REVBIFPN_CHECKED;
 REVBIFPN_API void revbifpn_image_free(revbifpn_image *image);
-/* Calls `visit` for each picture below a folder (.jpg .jpeg .png .webp .gif .bmp, hidden names left out), in
- * natural order of path, until it returns other than 0. */
+/* Calls `visit` for each picture below a folder (.jpg .jpeg .png .webp .gif .bmp .tif .tiff, hidden names
+ * left out), in natural order of path, until it returns other than 0. */
 REVBIFPN_API revbifpn_status revbifpn_find_pictures(revbifpn *ctx, const char *folder,
                                                     int (*visit)(void *user, const char *path),
                                                     void *user) REVBIFPN_CHECKED;
@@ -293,9 +296,10 @@ typedef struct revbifpn_onnx_options {
 } revbifpn_onnx_options;
 REVBIFPN_API revbifpn_onnx_options revbifpn_default_onnx(void);
 /* Writes the network as an ONNX file (opset 17), for inference. Input "input", float n,channels,height,width:
- * pixels / 255, less mean, by deviation. Output "logits" n,classes, or the maps "p2", "p3", …: n,c,h,w from
- * fine to coarse. metadata_props: model, size, preprocessing, classes, config. `options` may be NULL. `path`
- * appears whole or not at all. Errors: UNSUPPORTED (2 GiB or more), IO_FAILED, OUT_OF_MEMORY. */
+ * pixels / 255 (16-bit ones / 65535), less mean, by deviation. Output "logits" n,classes, or the maps "p2",
+ * "p3", …: n,c,h,w from fine to coarse. metadata_props: model, size, preprocessing, classes, config.
+ * `options` may be NULL. `path` appears whole or not at all. Errors: UNSUPPORTED (2 GiB or more), IO_FAILED,
+ * OUT_OF_MEMORY. */
 REVBIFPN_API revbifpn_status revbifpn_export_onnx(revbifpn_model *model, const char *path,
                                                   const revbifpn_onnx_options *options) REVBIFPN_CHECKED;
 /* What that file computes: `inputs` as above, count of them; out[0] the logits, or with `features` (or
@@ -330,16 +334,22 @@ REVBIFPN_API void revbifpn_map_free(revbifpn_map *map);
 REVBIFPN_API revbifpn_status revbifpn_map_write_npy(revbifpn *ctx, const char *path,
                                                     const revbifpn_map *map) REVBIFPN_CHECKED;
 /* The maps of the pyramid, finest first (the neck's, or without one the streams), for a picture prepared as
- * the weights say; *count maps, to be freed. UNSUPPORTED without 3 input channels. */
+ * the weights say; *count maps, to be freed. */
 REVBIFPN_API revbifpn_status revbifpn_features(revbifpn_model *model, const revbifpn_image *image,
                                                revbifpn_map maps[REVBIFPN_MAX_STREAMS],
                                                int *count) REVBIFPN_CHECKED;
-/* The gradient of the most probable class's logit with respect to the normalised input (3,height,width), and
+/* The gradient of the most probable class's logit with respect to the normalised input (c,height,width), and
  * as a picture: its largest magnitude at each pixel, in red to white over gray. Both may be NULL, and are to
  * be freed. *index: the class. Takes the bytes of the weights once more. */
 REVBIFPN_API revbifpn_status revbifpn_saliency(revbifpn_model *model, const revbifpn_image *image, int *index,
                                                revbifpn_map *gradient,
                                                revbifpn_image *picture) REVBIFPN_CHECKED;
+
+/* Reads a picture file as the network takes it: 8-bit RGB; or, for other channels or 16 bits, samples, and in
+ * pixels something to look at (the first three channels, each stretched to 0 … 255). Errors as above, and
+ * BAD_FILE when its channels do not fit. */
+REVBIFPN_API revbifpn_status revbifpn_model_image(revbifpn_model *model, const char *path,
+                                                  revbifpn_image *out) REVBIFPN_CHECKED;
 
 /* Runs the picture (scaled to the network's size) up to the pyramid, drops everything else, and inverts the
  * network: `seen` becomes the picture as the network saw it, `recovered` the one rebuilt from the pyramid

@@ -75,6 +75,7 @@ typedef struct revbifpn_check_options {
     const char *data, *val_data; /* val_data: the pictures of val when they are elsewhere, or NULL */
     int min_side;
     uint64_t huge_pixels, max_pixels;
+    int channels, bits; /* of the pictures, as for training: 3; 0 is 8 for 3 channels, else 16 */
     void (*progress)(void *user, int done, int all); /* all four may be NULL; in the caller's thread */
     void (*found)(void *user, const revbifpn_finding *finding); /* at the end, in order of the pictures */
     void (*class_count)(void *user, const char *name, int train, int val); /* at the end, class by class */

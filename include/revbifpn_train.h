@@ -31,9 +31,11 @@ typedef struct revbifpn_train_config {
     const char *data;            /* image folder: train/CLASS/, val/CLASS/; or CLASS/ with val_fraction; or
                                     whatever else revbifpn_data.h names */
     const char *val_data;        /* pictures to validate on, when they are elsewhere; NULL or "" */
-    const char *mean, *std;      /* "0.49,0.46,0.41", or one number for all channels; NULL, "": ImageNet's */
+    const char *mean, *std;      /* "0.49,0.46,0.41", or one number for all channels; NULL, "": ImageNet's,
+                                    for other channels than three 0.5 and 0.25 */
     const char *out;             /* run folder, for instance runs/classify/NAME */
-    revbifpn_model_config model; /* classes 0: from the data */
+    revbifpn_model_config model; /* classes 0: from the data; input_channels: of the pictures */
+    int bits;                    /* of a sample, 8 or 16; 0: 8 for 3 channels, else 16 (docs/data.md) */
     int epochs, batch, warmup_epochs, checkpoint_steps; /* checkpoint_steps 0: only at epochs */
     double lr, momentum, weight_decay, smoothing;
     double scale_min, scale_max, ratio_min, ratio_max, hflip, crop_pct, val_fraction;
@@ -42,8 +44,9 @@ typedef struct revbifpn_train_config {
      * or "": then there is none, or what the comment says */
     const char *train_interpolation; /* of training pictures alone; "": interpolation */
     const char *aa, *color_jitter;   /* "rand-m9-mstd0.5", "v0", …; "0.4" or "B,C,S[,H]", unused with aa */
-    const char *remode, *mixup_mode; /* "pixel", "const", "rand"; "batch", "pair", "elem"; "": the first */
-    double vflip, reprob;            /* probabilities: upside down; boxes erased, 1 … recount of them */
+    const char *remode,
+        *mixup_mode;      /* "pixel", "const", "rand"; "batch", "pair", "elem", "half"; "": the first */
+    double vflip, reprob; /* probabilities: upside down; boxes erased, 1 … recount of them */
     double mixup, cutmix, cutmix_min, cutmix_max; /* α, α, and shares of the sides instead of α; 0: none */
     double mixup_prob, mixup_switch_prob;
     int recount, mixup_off_epoch, aug_repeats; /* 0: never off; 0, 1: no repetition */

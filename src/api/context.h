@@ -23,7 +23,8 @@ struct revbifpn_model {
     rb_exec exec; /* opened for batches of the shape `ready` */
     rb_shape ready;
     bool backward;   /* … and for a backward pass after it */
-    uint8_t *input;  /* one batch of that shape */
+    uint8_t *input;  /* one batch of that shape … */
+    uint16_t *words; /* … or this, when the network takes rasters */
     char number[16]; /* text of a class without a name */
 };
 
@@ -33,7 +34,7 @@ revbifpn_status rb_api_network(revbifpn *ctx, const revbifpn_model_config *confi
 
 /* What a plan is for: inference, or training with that optimizer (and an average of the weights). */
 typedef struct rb_api_step {
-    bool training, stored, average;
+    bool training, stored, average, words; /* words: pictures are rasters */
     revbifpn_optimizer optimizer;
 } rb_api_step;
 /* The plan of a step on such a batch, and what one more sample adds. */
@@ -44,10 +45,12 @@ revbifpn_status rb_api_prepare(revbifpn_model *model, rb_shape image) RB_CHECKED
 
 /* The same with room for a backward pass, and gradients. */
 revbifpn_status rb_api_prepare_backward(revbifpn_model *model, rb_shape image) RB_CHECKED;
-/* A picture prepared as the weights say, in model->input, and its forward pass; `pass` is filled in. Needs 3
- * input channels. `differentiate`: a backward pass may follow. */
-revbifpn_status rb_api_forward(revbifpn_model *model, const rb_image *image, bool differentiate,
+/* A picture prepared as the weights say, in model->input or words, and its forward pass; `pass` is filled in.
+ * `differentiate`: a backward pass may follow. */
+revbifpn_status rb_api_forward(revbifpn_model *model, const revbifpn_image *image, bool differentiate,
                                rb_pass *pass) RB_CHECKED;
+/* rb_raster_channels of the model. */
+int rb_api_raster(const revbifpn_model *model);
 /* How the weights look at pictures; crop_pct 0: as they say. */
 rb_eval_transform rb_api_transform(const revbifpn_model *model, double crop_pct);
 enum { RB_API_MAX_PIXELS = 178000000 };

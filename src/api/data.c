@@ -34,6 +34,7 @@ revbifpn_status revbifpn_shards(revbifpn *ctx, const revbifpn_shard_options *o, 
 
 revbifpn_check_options revbifpn_default_check(void) {
     return (revbifpn_check_options){.struct_size = sizeof(revbifpn_check_options),
+                                    .channels = 3,
                                     .min_side = 16,
                                     .huge_pixels = 50000000,
                                     .max_pixels = 178000000};

@@ -2,7 +2,7 @@
 #include "api/context.h"
 #include "data/dataset.h"
 #include "data/synth.h"
-#include "image/image.h"
+#include "image/raster.h"
 
 enum { MAX_PIXELS = 178000000 };
 
@@ -10,7 +10,29 @@ revbifpn_status revbifpn_image_read(revbifpn *ctx, const char *path, revbifpn_im
     rb_image image;
     rb_decode_options options = {.max_pixels = MAX_PIXELS};
     revbifpn_status status = rb_image_read(path, &options, &image, NULL, &ctx->error);
-    if (status == REVBIFPN_OK) *out = (revbifpn_image){image.width, image.height, image.pixels};
+    if (status == REVBIFPN_OK)
+        *out = (revbifpn_image){.width = image.width, .height = image.height, .pixels = image.pixels};
+    return status;
+}
+
+revbifpn_status revbifpn_model_image(revbifpn_model *model, const char *path, revbifpn_image *out) {
+    revbifpn_status status;
+    rb_error *err = &model->ctx->error;
+    rb_image shown = {0};
+    rb_raster raster = {0};
+    rb_decode_options options = {.max_pixels = MAX_PIXELS, .channels = rb_api_raster(model)};
+    if (!options.channels) return revbifpn_image_read(model->ctx, path, out);
+    TRY(rb_raster_read(path, &options, &raster, NULL, err));
+    TRY(rb_image_alloc(&shown, raster.width, raster.height, err));
+    rb_raster_show(&raster, shown.pixels);
+    *out = (revbifpn_image){.width = raster.width,
+                            .height = raster.height,
+                            .pixels = shown.pixels,
+                            .channels = raster.channels,
+                            .samples = raster.samples};
+    return REVBIFPN_OK;
+fail:
+    rb_raster_free(&raster);
     return status;
 }
 
@@ -21,6 +43,7 @@ revbifpn_status revbifpn_image_write_png(revbifpn *ctx, const char *path, const 
 
 void revbifpn_image_free(revbifpn_image *image) {
     rb_free(image->pixels);
+    rb_free(image->samples);
     *image = (revbifpn_image){0};
 }
 

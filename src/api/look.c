@@ -6,6 +6,7 @@
 #include "api/context.h"
 #include "eval/topk.h"
 #include "image/draw.h"
+#include "image/raster.h"
 #include "io/npy.h"
 
 void revbifpn_map_free(revbifpn_map *map) {
@@ -19,10 +20,8 @@ revbifpn_status revbifpn_map_write_npy(revbifpn *ctx, const char *path, const re
 }
 
 static revbifpn_status need(const revbifpn_model *model, bool classes) {
-    const revbifpn_model_config *c = &model->info.config;
-    if (c->input_channels == 3 && (c->classes || !classes)) return REVBIFPN_OK;
-    return rb_fail(&model->ctx->error, REVBIFPN_UNSUPPORTED, "needs a network with %s3 input channels",
-                   classes ? "classes and " : "");
+    if (model->info.config.classes || !classes) return REVBIFPN_OK;
+    return rb_fail(&model->ctx->error, REVBIFPN_UNSUPPORTED, "needs a network with classes");
 }
 
 /* h,w,c → a map of its own. */
@@ -63,12 +62,11 @@ fail:
 revbifpn_status revbifpn_features(revbifpn_model *model, const revbifpn_image *image,
                                   revbifpn_map maps[REVBIFPN_MAX_STREAMS], int *count) {
     revbifpn_status status;
-    rb_image view = {image->width, image->height, image->pixels};
     rb_pass pass;
     *count = 0;
     for (int i = 0; i < REVBIFPN_MAX_STREAMS; i++) maps[i] = (revbifpn_map){0};
     TRY(need(model, false));
-    TRY(rb_api_forward(model, &view, false, &pass));
+    TRY(rb_api_forward(model, image, false, &pass));
     TRY(take_maps(model, &pass, maps));
     *count = model->info.config.streams;
     return REVBIFPN_OK;
@@ -104,24 +102,37 @@ static void paint(const uint8_t *seen, double heat, uint8_t *out) {
     out[2] = blend(gray, 255 * fmax(0, 4 * heat - 3), share);
 }
 
-/* seen: height,width,3 bytes; gradient: the same in floats. */
-static revbifpn_status draw_gradient(revbifpn *ctx, const uint8_t *seen, const float *gradient, int width,
-                                     int height, revbifpn_image *out) {
+/* The largest magnitude of a pixel's gradient. */
+static float heat_of(const float *gradient, int channels) {
+    float heat = 0;
+    for (int c = 0; c < channels; c++) heat = fmaxf(heat, fabsf(gradient[c]));
+    return heat;
+}
+
+/* gradient: height,width,channels, of the picture in model->input or words. */
+static revbifpn_status draw_gradient(const revbifpn_model *model, const float *gradient, rb_shape shape,
+                                     revbifpn_image *out) {
     revbifpn_status status;
+    revbifpn *ctx = model->ctx;
     rb_image image = {0};
+    int width = shape.w, height = shape.h;
     size_t pixels = (size_t)width * (size_t)height;
     float *heat = rb_alloc(rb_size_mul(2 * pixels, sizeof *heat));
     if (!heat)
         return rb_fail(&ctx->error, REVBIFPN_OUT_OF_MEMORY, "out of memory for the gradient's picture");
     TRY(rb_image_alloc(&image, width, height, &ctx->error));
-    for (size_t i = 0; i < pixels; i++) {
-        const float *g = gradient + 3 * i;
-        heat[i] = heat[pixels + i] = fmaxf(fabsf(g[0]), fmaxf(fabsf(g[1]), fabsf(g[2])));
+    for (size_t i = 0; i < pixels; i++)
+        heat[i] = heat[pixels + i] = heat_of(gradient + (size_t)shape.c * i, shape.c);
+    const uint8_t *seen = model->input;
+    rb_raster raster = {width, height, shape.c, model->words};
+    if (model->words) { /* painted over in place */
+        rb_raster_show(&raster, image.pixels);
+        seen = image.pixels;
     }
     float scale = scale_of(heat + pixels, pixels);
     for (size_t i = 0; i < pixels; i++)
         paint(seen + 3 * i, fmin(1, (double)heat[i] / (double)scale), image.pixels + 3 * i);
-    *out = (revbifpn_image){width, height, image.pixels};
+    *out = (revbifpn_image){.width = width, .height = height, .pixels = image.pixels};
 fail:
     rb_free(heat);
     return status;
@@ -131,20 +142,19 @@ revbifpn_status revbifpn_saliency(revbifpn_model *model, const revbifpn_image *i
                                   revbifpn_map *gradient, revbifpn_image *picture) {
     revbifpn_status status;
     revbifpn *ctx = model->ctx;
-    rb_image view = {image->width, image->height, image->pixels};
     rb_pass pass;
     float *floats = NULL;
     if (gradient) *gradient = (revbifpn_map){0};
     if (picture) *picture = (revbifpn_image){0};
     TRY(need(model, true));
-    TRY(rb_api_forward(model, &view, true, &pass));
+    TRY(rb_api_forward(model, image, true, &pass));
     rb_shape shape = model->network.image;
     rb_top_k(model->network.logits, model->info.config.classes, 1, index);
     floats = rb_alloc(rb_size_mul(rb_elements(shape), sizeof *floats));
     if (!floats) return rb_fail(&ctx->error, REVBIFPN_OUT_OF_MEMORY, "out of memory for the gradient");
     TRY(rb_model_input_gradient(&model->network, &pass, *index, floats));
-    if (gradient) TRY(to_map(ctx, floats, shape.h, shape.w, 3, gradient));
-    if (picture) TRY(draw_gradient(ctx, model->input, floats, shape.w, shape.h, picture));
+    if (gradient) TRY(to_map(ctx, floats, shape.h, shape.w, shape.c, gradient));
+    if (picture) TRY(draw_gradient(model, floats, shape, picture));
     rb_free(floats);
     return REVBIFPN_OK;
 fail:
@@ -165,8 +175,8 @@ static revbifpn_status enlarge(revbifpn *ctx, revbifpn_image *image, int times) 
         for (int x = 0; x < large.width; x++)
             memcpy(large.pixels + ((size_t)y * (size_t)large.width + (size_t)x) * 3,
                    image->pixels + ((size_t)(y / times) * (size_t)image->width + (size_t)(x / times)) * 3, 3);
-    rb_free(image->pixels);
-    *image = (revbifpn_image){large.width, large.height, large.pixels};
+    revbifpn_image_free(image);
+    *image = (revbifpn_image){.width = large.width, .height = large.height, .pixels = large.pixels};
 fail:
     return status;
 }

@@ -13,15 +13,21 @@ static revbifpn_status prepare(revbifpn_model *model, rb_shape image, bool backw
     if (!memcmp(&model->ready, &image, sizeof image) && model->backward >= backward) return REVBIFPN_OK;
     rb_exec_close(&model->exec);
     rb_free(model->input);
+    rb_free(model->words);
     model->input = NULL;
+    model->words = NULL;
     model->ready = (rb_shape){0};
     TRY(rb_model_check_input(&model->info.config, image, false, &ctx->error));
     rb_step_bytes bytes = backward
                               ? rb_model_measure_gradient(&model->network, &ctx->ops, ctx->pool, image)
                               : rb_model_measure(&model->network, &ctx->ops, ctx->pool, image, false, false);
     TRY(rb_exec_open(&model->exec, &ctx->ops, ctx->pool, &bytes, &ctx->error));
-    model->input = rb_alloc(rb_elements(image));
-    if (!model->input) return rb_fail(&ctx->error, REVBIFPN_OUT_OF_MEMORY, "out of memory for the batch");
+    if (rb_api_raster(model))
+        model->words = rb_alloc(rb_elements(image) * sizeof *model->words);
+    else
+        model->input = rb_alloc(rb_elements(image));
+    if (!model->input && !model->words)
+        return rb_fail(&ctx->error, REVBIFPN_OUT_OF_MEMORY, "out of memory for the batch");
     model->ready = image;
     model->backward = backward;
     return REVBIFPN_OK;
@@ -157,6 +163,7 @@ void revbifpn_model_free(revbifpn_model **handle) {
     rb_model_close(&model->network);
     rb_weights_info_close(&model->info);
     rb_free(model->input);
+    rb_free(model->words);
     rb_free(model);
     *handle = NULL;
 }
@@ -233,8 +240,8 @@ revbifpn_status revbifpn_recover(revbifpn_model *model, const revbifpn_image *im
     TRY(there_and_back(model, &before, floats));
     const rb_preprocess *p = &model->info.preprocess;
     for (size_t i = 0; i < count; i++) after.pixels[i] = to_byte(floats[i], p->mean[i % 3], p->std[i % 3]);
-    *seen = (revbifpn_image){before.width, before.height, before.pixels};
-    *recovered = (revbifpn_image){after.width, after.height, after.pixels};
+    *seen = (revbifpn_image){.width = before.width, .height = before.height, .pixels = before.pixels};
+    *recovered = (revbifpn_image){.width = after.width, .height = after.height, .pixels = after.pixels};
     rb_free(floats);
     return REVBIFPN_OK;
 fail:

@@ -79,6 +79,35 @@ fail:
     return status;
 }
 
+/* h,w,c words → c,h,w, normalised. */
+static revbifpn_status read_raster(revbifpn_model *model, const char *path, int channels, float *input) {
+    revbifpn_status status;
+    rb_error *err = &model->ctx->error;
+    rb_raster raster = {0};
+    rb_scratch scratch = {0};
+    uint16_t *words = NULL;
+    rb_decode_options decode = {.max_pixels = RB_API_MAX_PIXELS, .channels = channels};
+    rb_eval_transform transform = rb_api_transform(model, 0);
+    const rb_preprocess *p = &model->info.preprocess;
+    size_t pixels = (size_t)transform.width * (size_t)transform.height, step = (size_t)channels;
+    TRY(rb_raster_read(path, &decode, &raster, NULL, err));
+    words = rb_alloc(step * pixels * sizeof *words);
+    if (!words) {
+        status = no_memory(model->ctx);
+        goto fail;
+    }
+    TRY(rb_eval_transform_apply_raster(&transform, &raster, words, &scratch, err));
+    for (size_t i = 0; i < step * pixels; i++) {
+        size_t k = i % step;
+        input[k * pixels + i / step] = ((float)words[i] - 65535 * p->mean[k]) / (65535 * p->std[k]);
+    }
+fail:
+    rb_scratch_free(&scratch);
+    rb_raster_free(&raster);
+    rb_free(words);
+    return status;
+}
+
 revbifpn_status revbifpn_input_read(revbifpn_model *model, const char *path, float *input) {
     revbifpn_status status;
     rb_error *err = &model->ctx->error;
@@ -89,8 +118,8 @@ revbifpn_status revbifpn_input_read(revbifpn_model *model, const char *path, flo
     rb_eval_transform transform = rb_api_transform(model, 0);
     const rb_preprocess *p = &model->info.preprocess;
     size_t pixels = (size_t)transform.width * (size_t)transform.height;
-    if (model->info.config.input_channels != 3)
-        return rb_fail(err, REVBIFPN_UNSUPPORTED, "picture files are for networks of 3 channels");
+    int channels = rb_api_raster(model);
+    if (channels) return read_raster(model, path, channels, input);
     TRY(rb_image_read(path, &decode, &image, NULL, err));
     bytes = rb_alloc(3 * pixels);
     if (!bytes) {

@@ -16,7 +16,7 @@ static revbifpn_memory memory_of(const rb_model *network, const rb_step_bytes *s
     }
     m.kept_bytes = step->state + step->kept;
     m.scratch_bytes = step->gradient + step->scratch;
-    m.activation_bytes = rb_elements(image) + m.kept_bytes + m.scratch_bytes;
+    m.activation_bytes = rb_elements(image) * (kind->words ? 2 : 1) + m.kept_bytes + m.scratch_bytes;
     m.total_bytes = m.weights_bytes + m.gradient_bytes + m.optimizer_bytes + m.activation_bytes;
     return m;
 }
@@ -45,6 +45,7 @@ revbifpn_status revbifpn_plan_step(revbifpn *ctx, const revbifpn_solve *s, revbi
     rb_api_step step = {.training = s->training, .stored = s->activations == REVBIFPN_STORED};
     step.optimizer = s->optimizer;
     step.average = s->model_ema;
+    step.words = rb_raster_channels(c->input_channels, 0) > 0;
     *out = rb_api_memory(ctx, &network, image, step);
     rb_model_close(&network);
     return REVBIFPN_OK;

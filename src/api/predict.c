@@ -20,21 +20,47 @@ rb_eval_transform rb_api_transform(const revbifpn_model *model, double crop_pct)
 
 static revbifpn_status need_classifier(const revbifpn_model *model) {
     const revbifpn_model_config *c = &model->info.config;
-    if (c->classes && c->input_channels == 3) return REVBIFPN_OK;
-    return rb_fail(&model->ctx->error, REVBIFPN_UNSUPPORTED,
-                   "needs a network with classes and 3 input channels");
+    if (c->classes) return REVBIFPN_OK;
+    return rb_fail(&model->ctx->error, REVBIFPN_UNSUPPORTED, "needs a network with classes");
 }
 
-revbifpn_status rb_api_forward(revbifpn_model *model, const rb_image *image, bool differentiate,
+int rb_api_raster(const revbifpn_model *model) {
+    return rb_raster_channels(model->info.config.input_channels, model->info.preprocess.bits);
+}
+
+/* The picture as the network is to see it, in model->input or words. */
+static revbifpn_status transform_picture(revbifpn_model *model, const revbifpn_image *image,
+                                         rb_scratch *scratch) {
+    rb_error *err = &model->ctx->error;
+    rb_eval_transform transform = rb_api_transform(model, 0);
+    rb_image view = {image->width, image->height, image->pixels};
+    rb_raster raster = {image->width, image->height, image->channels, image->samples}, own = {0};
+    int channels = rb_api_raster(model);
+    if (!channels) return rb_eval_transform_apply(&transform, &view, model->input, scratch, err);
+    if (raster.samples && raster.channels != channels)
+        return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "a picture of %d channels for a network of %d",
+                       raster.channels, channels);
+    revbifpn_status status = REVBIFPN_OK;
+    if (!raster.samples) {
+        status = rb_raster_from_image("the picture", &view, channels, &own, err);
+        raster = own;
+    }
+    if (status == REVBIFPN_OK)
+        status = rb_eval_transform_apply_raster(&transform, &raster, model->words, scratch, err);
+    rb_raster_free(&own);
+    return status;
+}
+
+revbifpn_status rb_api_forward(revbifpn_model *model, const revbifpn_image *image, bool differentiate,
                                rb_pass *pass) {
     revbifpn_status status;
     revbifpn *ctx = model->ctx;
-    rb_eval_transform transform = rb_api_transform(model, 0);
-    rb_shape shape = {1, transform.height, transform.width, 3};
+    const revbifpn_model_config *c = &model->info.config;
+    rb_shape shape = {1, c->image_height, c->image_width, c->input_channels};
     rb_scratch scratch = {0};
     TRY((differentiate ? rb_api_prepare_backward : rb_api_prepare)(model, shape));
-    TRY(rb_eval_transform_apply(&transform, image, model->input, &scratch, &ctx->error));
-    rb_images images = {.shape = shape, .bytes = model->input};
+    TRY(transform_picture(model, image, &scratch));
+    rb_images images = {.shape = shape, .bytes = model->input, .words = model->words};
     images.mean = model->info.preprocess.mean;
     images.std = model->info.preprocess.std;
     *pass = (rb_pass){.exec = &model->exec, .err = &ctx->error, .k = model->info.grid};
@@ -60,8 +86,8 @@ static void fill(revbifpn_model *model, revbifpn_prediction *best, int count) {
     }
 }
 
-static revbifpn_status predict(revbifpn_model *model, const rb_image *image, revbifpn_prediction *best,
-                               int capacity, int *found) {
+revbifpn_status revbifpn_predict(revbifpn_model *model, const revbifpn_image *image,
+                                 revbifpn_prediction *best, int capacity, int *found) {
     revbifpn_status status;
     rb_pass pass;
     *found = 0;
@@ -77,20 +103,13 @@ fail:
     return status;
 }
 
-revbifpn_status revbifpn_predict(revbifpn_model *model, const revbifpn_image *image,
-                                 revbifpn_prediction *best, int capacity, int *found) {
-    rb_image view = {image->width, image->height, image->pixels};
-    return predict(model, &view, best, capacity, found);
-}
-
 revbifpn_status revbifpn_predict_file(revbifpn_model *model, const char *path, revbifpn_prediction *best,
                                       int capacity, int *found) {
-    rb_image image = {0};
-    rb_decode_options options = {.max_pixels = MAX_PIXELS};
-    revbifpn_status status = rb_image_read(path, &options, &image, NULL, &model->ctx->error);
+    revbifpn_image image = {0};
+    revbifpn_status status = revbifpn_model_image(model, path, &image);
     if (status != REVBIFPN_OK) return status;
-    status = predict(model, &image, best, capacity, found);
-    rb_image_free(&image);
+    status = revbifpn_predict(model, &image, best, capacity, found);
+    revbifpn_image_free(&image);
     return status;
 }
 
@@ -131,9 +150,10 @@ revbifpn_status revbifpn_evaluate(revbifpn_model *model, const revbifpn_val_opti
                                 .ring = 3,
                                 .max_bad = o->max_bad,
                                 .decode = {.max_pixels = o->max_pixels, .apply_exif = o->apply_exif}};
+    loader.decode.channels = rb_api_raster(model);
     TRY(rb_eval_transform_check(&loader.eval, &ctx->error));
     if (loader.batch > data.val.count) loader.batch = data.val.count;
-    rb_shape image = {loader.batch, loader.eval.height, loader.eval.width, 3};
+    rb_shape image = {loader.batch, loader.eval.height, loader.eval.width, model->info.config.input_channels};
     rb_step_bytes bytes =
         rb_evaluation_bytes(&model->network, &ctx->ops, ctx->pool, image, data.val.count % loader.batch);
     TRY(rb_exec_open(&exec, &ctx->ops, ctx->pool, &bytes, &ctx->error));

@@ -72,6 +72,7 @@ static revbifpn_status check_plan(void *user, rb_model *network, rb_shape image,
     rb_api_step step = {.training = true, .stored = args->activations == REVBIFPN_STORED};
     step.optimizer = args->opt;
     step.average = args->model_ema;
+    step.words = rb_raster_channels(args->model.input_channels, args->bits) > 0;
     t->memory = rb_api_memory(t->ctx, network, image, step);
     t->inner.memory = t->memory;
     t->inner.kernels = rb_cpu_name(t->ctx->level);

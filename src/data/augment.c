@@ -129,21 +129,56 @@ revbifpn_status rb_eval_transform_check(const rb_eval_transform *t, rb_error *er
     return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "--crop-pct %g: not above 0 and at most 1", t->crop_pct);
 }
 
-revbifpn_status rb_eval_transform_apply(const rb_eval_transform *t, const rb_image *image, uint8_t *dst,
-                                        rb_scratch *scratch, rb_error *err) {
+/* What is resized of a picture of w × h pixels. */
+static revbifpn_status eval_resize(const rb_eval_transform *t, int64_t w, int64_t h, rb_resize *r,
+                                   rb_error *err) {
     int64_t across = (int64_t)floor(t->width / t->crop_pct), down = (int64_t)floor(t->height / t->crop_pct);
-    int64_t w = image->width, h = image->height, width = across, height = down;
+    int64_t width = across, height = down;
     if (across * h >= down * w)
         height = across * h / w;
     else
         width = down * w / h;
     if (width > INT32_MAX || height > INT32_MAX)
-        return rb_fail(err, REVBIFPN_BAD_FILE, "%d x %d pixels are too long to resize", image->width,
-                       image->height);
-    rb_resize r = rb_resize_whole(0, 0, image->width, image->height, (int)width, (int)height, t->filter);
-    r.part_width = t->width;
-    r.part_height = t->height;
-    r.left = (int)nearbyint((double)(width - t->width) / 2); /* half to even, as torchvision's CenterCrop */
-    r.top = (int)nearbyint((double)(height - t->height) / 2);
-    return resize(&r, image, dst, scratch, err);
+        return rb_fail(err, REVBIFPN_BAD_FILE, "%d x %d pixels are too long to resize", (int)w, (int)h);
+    *r = rb_resize_whole(0, 0, (int)w, (int)h, (int)width, (int)height, t->filter);
+    r->part_width = t->width;
+    r->part_height = t->height;
+    r->left = (int)nearbyint((double)(width - t->width) / 2); /* half to even, as torchvision's CenterCrop */
+    r->top = (int)nearbyint((double)(height - t->height) / 2);
+    return REVBIFPN_OK;
+}
+
+revbifpn_status rb_eval_transform_apply(const rb_eval_transform *t, const rb_image *image, uint8_t *dst,
+                                        rb_scratch *scratch, rb_error *err) {
+    rb_resize r;
+    revbifpn_status status = eval_resize(t, image->width, image->height, &r, err);
+    return status ? status : resize(&r, image, dst, scratch, err);
+}
+
+/* ---- rasters ---- */
+
+static revbifpn_status resize_raster(const rb_resize *r, const rb_raster *raster, uint16_t *dst,
+                                     rb_scratch *scratch, rb_error *err) {
+    size_t size = rb_raster_resize_scratch(r, raster->channels);
+    revbifpn_status status = make_room(scratch, size, "resizing", err);
+    if (!status) rb_raster_resize(r, raster, dst, scratch->bytes);
+    return status;
+}
+
+revbifpn_status rb_train_transform_apply_raster(const rb_train_transform *t, const rb_train_draw *draw,
+                                                const rb_raster *raster, uint16_t *dst, rb_scratch *scratch,
+                                                rb_error *err) {
+    rb_resize r = rb_resize_whole(draw->x, draw->y, draw->w, draw->h, t->width, t->height, draw->filter);
+    revbifpn_status status = resize_raster(&r, raster, dst, scratch, err);
+    if (status) return status;
+    if (draw->flip) rb_raster_flip(dst, t->width, t->height, raster->channels);
+    if (draw->flip_rows) rb_raster_flip_rows(dst, t->width, t->height, raster->channels);
+    return REVBIFPN_OK;
+}
+
+revbifpn_status rb_eval_transform_apply_raster(const rb_eval_transform *t, const rb_raster *raster,
+                                               uint16_t *dst, rb_scratch *scratch, rb_error *err) {
+    rb_resize r;
+    revbifpn_status status = eval_resize(t, raster->width, raster->height, &r, err);
+    return status ? status : resize_raster(&r, raster, dst, scratch, err);
 }

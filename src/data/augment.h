@@ -1,12 +1,13 @@
 /* From a decoded picture to network input: the transforms of training (spec 5) and of evaluation (spec 12).
- * The result is 8-bit RGB, height,width,3; normalising it is the model's first step. */
+ * The result is 8-bit RGB, height,width,3, or of rasters 16 bits a sample; normalising it is the model's
+ * first step. */
 #ifndef RB_DATA_AUGMENT_H
 #define RB_DATA_AUGMENT_H
 
 #include "base/rng.h"
 #include "base/status.h"
 #include "data/policy.h"
-#include "image/image.h"
+#include "image/raster.h"
 
 /* Training, in this order: random resized crop, mirrored with probability hflip, upside down with probability
  * vflip, then the changes of the policy or, without one, colour jitter (never both, as in timm). */
@@ -56,6 +57,11 @@ revbifpn_status rb_train_transform_apply(const rb_train_transform *t, const rb_t
                                          const rb_image *image, uint8_t *dst, rb_scratch *scratch,
                                          rb_error *err) RB_CHECKED;
 
+/* The same for rasters: crop and mirroring alone, no changes. dst: t->height,t->width,raster->channels. */
+revbifpn_status rb_train_transform_apply_raster(const rb_train_transform *t, const rb_train_draw *draw,
+                                                const rb_raster *raster, uint16_t *dst, rb_scratch *scratch,
+                                                rb_error *err) RB_CHECKED;
+
 /* Evaluation: resize, keeping the proportions, until the picture just covers ⌊width/crop_pct⌋ ×
  * ⌊height/crop_pct⌋, then take the centre. That is: with R and Q those two, if R/w ≥ Q/h the width becomes R
  * and the height ⌊R·h/w⌋, else the height becomes Q and the width ⌊Q·w/h⌋. For a square target this is
@@ -70,5 +76,7 @@ revbifpn_status rb_eval_transform_check(const rb_eval_transform *t, rb_error *er
 /* dst: t->height,t->width,3. BAD_FILE when the resized picture would have a side past 2^31; OUT_OF_MEMORY. */
 revbifpn_status rb_eval_transform_apply(const rb_eval_transform *t, const rb_image *image, uint8_t *dst,
                                         rb_scratch *scratch, rb_error *err) RB_CHECKED;
+revbifpn_status rb_eval_transform_apply_raster(const rb_eval_transform *t, const rb_raster *raster,
+                                               uint16_t *dst, rb_scratch *scratch, rb_error *err) RB_CHECKED;
 
 #endif

@@ -11,7 +11,12 @@
 #include "base/memory.h"
 #include "data/sample.h"
 
-enum { CHUNK = 256 /* pictures between two calls of progress */, CHANNELS = 3, UNBALANCED = 10 };
+enum {
+    CHUNK = 256 /* pictures between two calls of progress */,
+    CHANNELS = 3,
+    CHANNELS_MAX = REVBIFPN_CHECK_CHANNELS,
+    UNBALANCED = 10
+};
 
 /* What is known of a picture. */
 typedef struct record {
@@ -25,7 +30,8 @@ typedef struct record {
 } record;
 
 typedef struct sums {
-    uint64_t pixels, sum[CHANNELS], squares[CHANNELS]; /* 8 bits: exact up to 2^48 pixels */
+    uint64_t pixels, sum[CHANNELS_MAX];                             /* exact up to 2^48 pixels */
+    uint64_t squares_low[CHANNELS_MAX], squares_high[CHANNELS_MAX]; /* Σ squares = high · 2^32 + low */
     rb_error failure;
 } sums;
 
@@ -37,6 +43,7 @@ typedef struct checker {
     uint32_t *order; /* indexes, to sort */
     sums *sums;      /* of each thread */
     int count, first;
+    int raster; /* channels of 16-bit rasters; 0: 8-bit RGB */
 } checker;
 
 static const rb_sample *sample_of(const checker *c, int i) {
@@ -47,6 +54,13 @@ static const rb_sample *sample_of(const checker *c, int i) {
 static bool in_val(const checker *c, int i) { return i >= c->data->train.count; }
 
 /* ---- one picture ---- */
+
+/* Of one picture; its own squares fit into 64 bits. */
+static void add_sums(sums *s, int channel, uint64_t sum, uint64_t squares) {
+    s->sum[channel] += sum;
+    s->squares_low[channel] += squares & UINT32_MAX;
+    s->squares_high[channel] += squares >> 32;
+}
 
 static void add_pixels(const rb_image *image, record *r, sums *s) {
     size_t count = (size_t)image->width * (size_t)image->height;
@@ -62,7 +76,26 @@ static void add_pixels(const rb_image *image, record *r, sums *s) {
     r->grey = !colour;
     if (!s) return;
     s->pixels += count;
-    for (int ch = 0; ch < CHANNELS; ch++) s->sum[ch] += sum[ch], s->squares[ch] += squares[ch];
+    for (int ch = 0; ch < CHANNELS; ch++) add_sums(s, ch, sum[ch], squares[ch]);
+}
+
+static void add_samples(const rb_raster *raster, record *r, sums *s) {
+    size_t count = (size_t)raster->width * (size_t)raster->height, step = (size_t)raster->channels;
+    const uint16_t *p = raster->samples;
+    r->grey = step == 3;
+    for (size_t i = 0; r->grey && i < count; i++)
+        r->grey = p[3 * i] == p[3 * i + 1] && p[3 * i] == p[3 * i + 2];
+    if (!s) return;
+    s->pixels += count;
+    for (size_t ch = 0; ch < step; ch++) {
+        uint64_t sum = 0, squares = 0;
+        for (size_t i = 0; i < count; i++) {
+            uint64_t v = p[i * step + ch];
+            sum += v;
+            squares += v * v;
+        }
+        add_sums(s, (int)ch, sum, squares);
+    }
 }
 
 /* Keeps the reason of an unreadable picture. */
@@ -75,30 +108,54 @@ static revbifpn_status keep_reason(record *r, const rb_error *why, rb_error *err
     return REVBIFPN_OK;
 }
 
+/* Decodes one picture and adds it up; `s` may be NULL. The status is the picture's. */
+static revbifpn_status take_image(const checker *c, const rb_sample *sample, const unsigned char *bytes,
+                                  size_t size, record *r, sums *s, rb_decode_info *info, rb_error *why) {
+    rb_decode_options options = {.max_pixels = c->options->max_pixels};
+    rb_image image;
+    revbifpn_status status = rb_sample_decode(sample, bytes, size, &options, &image, info, why);
+    if (status) return status;
+    r->width = image.width;
+    r->height = image.height;
+    r->pixels = XXH3_128bits_withSeed(image.pixels, (size_t)image.width * (size_t)image.height * 3,
+                                      (uint64_t)image.width);
+    add_pixels(&image, r, s);
+    rb_image_free(&image);
+    return REVBIFPN_OK;
+}
+
+static revbifpn_status take_raster(const checker *c, const rb_sample *sample, const unsigned char *bytes,
+                                   size_t size, record *r, sums *s, rb_decode_info *info, rb_error *why) {
+    rb_decode_options options = {.max_pixels = c->options->max_pixels, .channels = c->raster};
+    rb_raster raster;
+    revbifpn_status status = rb_sample_decode_raster(sample, bytes, size, &options, &raster, info, why);
+    if (status) return status;
+    size_t count = (size_t)raster.width * (size_t)raster.height * (size_t)raster.channels;
+    r->width = raster.width;
+    r->height = raster.height;
+    r->pixels = XXH3_128bits_withSeed(raster.samples, count * sizeof *raster.samples, (uint64_t)raster.width);
+    add_samples(&raster, r, s);
+    rb_raster_free(&raster);
+    return REVBIFPN_OK;
+}
+
 static revbifpn_status look_at(const checker *c, int i, sums *s, rb_error *err) {
     record *r = &c->records[i];
     const rb_sample *sample = sample_of(c, i);
-    rb_decode_options options = {.max_pixels = c->options->max_pixels};
     rb_decode_info info;
-    rb_image image;
     rb_error why;
     unsigned char *bytes = NULL;
     size_t size = 0;
     if (rb_sample_bytes(sample, &bytes, &size, &why)) return keep_reason(r, &why, err);
     r->has_bytes = true;
     r->bytes = XXH3_128bits(bytes, size);
-    revbifpn_status status = rb_sample_decode(sample, bytes, size, &options, &image, &info, &why);
+    revbifpn_status status = (c->raster ? take_raster : take_image)(c, sample, bytes, size, r,
+                                                                    in_val(c, i) ? NULL : s, &info, &why);
     rb_free(bytes);
     if (status) return keep_reason(r, &why, err);
     r->has_pixels = true;
     r->damaged = info.damaged;
     r->format = info.format;
-    r->width = image.width;
-    r->height = image.height;
-    r->pixels = XXH3_128bits_withSeed(image.pixels, (size_t)image.width * (size_t)image.height * 3,
-                                      (uint64_t)image.width);
-    add_pixels(&image, r, in_val(c, i) ? NULL : s);
-    rb_image_free(&image);
     return REVBIFPN_OK;
 }
 
@@ -199,7 +256,8 @@ tell(const checker *c, revbifpn_finding_kind kind, const char *path, const char 
 
 static bool extension_fits(const char *path, const char *format) {
     static const char *const known[][2] = {{"jpg", "JPEG"},  {"jpeg", "JPEG"}, {"png", "PNG"},
-                                           {"webp", "WebP"}, {"gif", "GIF"},   {"bmp", "BMP"}};
+                                           {"webp", "WebP"}, {"gif", "GIF"},   {"bmp", "BMP"},
+                                           {"tif", "TIFF"},  {"tiff", "TIFF"}};
     const char *dot = strrchr(path, '.');
     for (size_t i = 0; dot && i < sizeof known / sizeof *known; i++)
         if (!strcasecmp(dot + 1, known[i][0])) return !strcmp(format, known[i][1]);
@@ -285,20 +343,24 @@ static void measure_sizes(const checker *c) {
 
 static void measure_channels(const checker *c, int threads) {
     revbifpn_check_report *p = c->report;
+    int channels = c->raster ? c->raster : CHANNELS;
+    double largest = c->raster ? 65535 : 255;
     sums all = {.pixels = 0};
     for (int t = 0; t < threads; t++) {
         all.pixels += c->sums[t].pixels;
-        for (int ch = 0; ch < CHANNELS; ch++) {
+        for (int ch = 0; ch < channels; ch++) {
             all.sum[ch] += c->sums[t].sum[ch];
-            all.squares[ch] += c->sums[t].squares[ch];
+            all.squares_low[ch] += c->sums[t].squares_low[ch];
+            all.squares_high[ch] += c->sums[t].squares_high[ch];
         }
     }
-    p->channels = all.pixels ? CHANNELS : 0;
+    p->channels = all.pixels ? channels : 0;
     for (int ch = 0; ch < p->channels; ch++) {
         double mean = (double)all.sum[ch] / (double)all.pixels;
-        double square = (double)all.squares[ch] / (double)all.pixels - mean * mean;
-        p->mean[ch] = mean / 255;
-        p->std[ch] = square > 0 ? sqrt(square) / 255 : 0;
+        double squares = (double)all.squares_high[ch] * 4294967296.0 + (double)all.squares_low[ch];
+        double square = squares / (double)all.pixels - mean * mean;
+        p->mean[ch] = mean / largest;
+        p->std[ch] = square > 0 ? sqrt(square) / largest : 0;
     }
 }
 
@@ -325,6 +387,14 @@ revbifpn_status rb_check(const rb_dataset *data, const revbifpn_check_options *o
                          revbifpn_check_report *report, rb_error *err) {
     checker c = {.data = data, .options = options, .report = report};
     revbifpn_status status = REVBIFPN_OK;
+    if (options->channels < 1 || options->channels > CHANNELS_MAX ||
+        (options->bits != 0 && options->bits != 8 && options->bits != 16))
+        return rb_fail(err, REVBIFPN_BAD_ARGUMENT,
+                       "channels %d, bits %d: 1 … %d channels of 8 or 16 bits can be", options->channels,
+                       options->bits, CHANNELS_MAX);
+    if (options->bits == 8 && options->channels != CHANNELS)
+        return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "bits 8: only for 3 channels; others have 16");
+    if (options->bits == 16 || options->channels != CHANNELS) c.raster = options->channels;
     *report =
         (revbifpn_check_report){.train = data->train.count, .val = data->val.count, .classes = data->classes};
     if ((int64_t)data->train.count + data->val.count > INT32_MAX - CHUNK)

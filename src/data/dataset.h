@@ -2,9 +2,9 @@
  *
  * Image folders have two layouts. ROOT/train/CLASS/… and ROOT/val/CLASS/…; or a single folder ROOT/CLASS/…,
  * split by `val_fraction`. Pictures lie anywhere below their class folder (symbolic links are followed) and
- * are known by their extension: .jpg .jpeg .png .webp .gif .bmp in any case. Names that begin with a dot are
- * ignored, as are files beside the class folders. Classes and pictures come in natural order (spec 3), so
- * labels and sample numbers do not depend on the file system.
+ * are known by their extension: .jpg .jpeg .png .webp .gif .bmp .tif .tiff in any case. Names that begin with
+ * a dot are ignored, as are files beside the class folders. Classes and pictures come in natural order (spec
+ * 3), so labels and sample numbers do not depend on the file system.
  *
  * Instead of folders of classes there may be shards, lists or the files of CIFAR-10; data/source.h says what
  * is taken for what, and in which order their pictures come. */

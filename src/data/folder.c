@@ -58,7 +58,8 @@ bool rb_is_folder(const char *path) {
 }
 
 static bool is_picture(const char *name) {
-    static const char *const extensions[] = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"};
+    static const char *const extensions[] = {".jpg", ".jpeg", ".png", ".webp",
+                                             ".gif", ".bmp",  ".tif", ".tiff"};
     const char *dot = strrchr(name, '.');
     for (size_t i = 0; dot && i < sizeof extensions / sizeof *extensions; i++)
         if (!strcasecmp(dot, extensions[i])) return true;

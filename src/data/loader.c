@@ -15,7 +15,7 @@
 
 #include "base/memory.h"
 #include "base/threads.h"
-#include "data/sample.h"
+#include "data/load_picture.h"
 #include "data/sampler.h"
 
 enum { MAX_THREADS = 256, MAX_REPEATS = 1000, NAMED_FILES = 3 };
@@ -31,7 +31,7 @@ typedef struct slot {
     uint32_t *again;  /* batch: for the how-manieth time in this epoch, from 0 */
     uint32_t *tries;  /* batch: how many unreadable ones, from `want` on, came before the picture */
     bool *found;      /* batch: whether a picture was found at all */
-    uint8_t *images;  /* batch,height,width,3 */
+    uint8_t *images;  /* batch pictures of picture_bytes each */
     int32_t *labels;  /* batch */
     rb_error failure; /* of status OK unless something other than a file failed */
 } slot;
@@ -40,6 +40,7 @@ struct rb_loader {
     rb_loader_options options;
     int width, height, batches; /* of the result; in an epoch */
     int repeats;                /* of each sample, ≥ 1 */
+    int channels;
     size_t picture_bytes;
     slot *ring;
     uint32_t *order; /* count: the sampler's order of `order_epoch` */
@@ -68,29 +69,6 @@ struct rb_loader {
 };
 
 /* ---- one picture ---- */
-
-static revbifpn_status transform(const rb_loader *l, const rb_image *image, uint64_t epoch, uint64_t sample,
-                                 uint8_t *dst, rb_scratch *scratch, rb_error *err) {
-    const rb_loader_options *o = &l->options;
-    if (!o->training) return rb_eval_transform_apply(&o->eval, image, dst, scratch, err);
-    rb_rng rng = rb_rng_open(o->seed, RB_PURPOSE_AUGMENT, epoch, sample);
-    rb_train_draw draw = rb_train_transform_draw(&o->train, image->width, image->height, &rng);
-    return rb_train_transform_apply(&o->train, &draw, image, dst, scratch, err);
-}
-
-/* Decodes file `from` with the draws of sample `want`, its repetition in the high half. */
-static revbifpn_status load(const rb_loader *l, uint32_t from, uint64_t epoch, uint64_t want, uint8_t *dst,
-                            rb_scratch *scratch, bool *damaged, rb_error *err) {
-    rb_image image;
-    rb_decode_info info;
-    const rb_sample *sample = &l->options.split->samples[from];
-    revbifpn_status status = rb_sample_read(sample, &l->options.decode, &image, &info, err);
-    if (status) return status;
-    *damaged = info.damaged;
-    status = transform(l, &image, epoch, want, dst, scratch, err);
-    rb_image_free(&image);
-    return status ? rb_fail_prefix(err, "%s: ", sample->path) : status;
-}
 
 static file_state known_state(rb_loader *l, uint32_t sample) {
     pthread_mutex_lock(&l->mutex);
@@ -128,7 +106,8 @@ static revbifpn_status try_file(rb_loader *l, uint32_t sample, const slot *s, in
     bool damaged = false;
     uint8_t *dst = s->images + (size_t)place * l->picture_bytes;
     uint64_t want = s->want[place] | (uint64_t)s->again[place] << 32;
-    revbifpn_status status = load(l, sample, s->epoch, want, dst, scratch, &damaged, err);
+    revbifpn_status status =
+        rb_load_picture(&l->options, sample, s->epoch, want, dst, scratch, &damaged, err);
     if (status == REVBIFPN_OUT_OF_MEMORY) return status;
     *readable = !status;
     if (!status && !damaged) return status;
@@ -343,7 +322,7 @@ static slot *wait_for_batch(rb_loader *l) {
 }
 
 revbifpn_status rb_loader_next(rb_loader *l, rb_batch *batch, rb_error *err) {
-    *batch = (rb_batch){.width = l->width, .height = l->height};
+    *batch = (rb_batch){.width = l->width, .height = l->height, .channels = l->channels};
     if (rb_stop_asked(l->options.stop)) return rb_fail(err, REVBIFPN_STOPPED, "asked to stop");
     give_back(l);
     if (!l->failure.status && !at_end(l, l->taken)) {
@@ -355,7 +334,8 @@ revbifpn_status rb_loader_next(rb_loader *l, rb_batch *batch, rb_error *err) {
             batch->index = s->index;
             batch->last = s->index == l->batches - 1;
             batch->count = s->count;
-            batch->images = s->images;
+            batch->images = l->options.decode.channels ? NULL : s->images;
+            batch->words = l->options.decode.channels ? (uint16_t *)(void *)s->images : NULL;
             batch->labels = s->labels;
             batch->samples = s->want;
             batch->repetitions = s->again;
@@ -455,7 +435,9 @@ revbifpn_status rb_loader_open(rb_loader **loader, const rb_loader_options *opti
     l->repeats = repeats;
     l->width = options->training ? options->train.width : options->eval.width;
     l->height = options->training ? options->train.height : options->eval.height;
-    l->picture_bytes = rb_size_mul((size_t)l->width * (size_t)l->height, 3);
+    int words = options->decode.channels;
+    l->channels = words ? words : 3;
+    l->picture_bytes = rb_size_mul((size_t)l->width * (size_t)l->height, words ? 2 * (size_t)words : 3);
     pthread_mutex_init(&l->mutex, NULL);
     pthread_cond_init(&l->work, NULL);
     pthread_cond_init(&l->ready, NULL);

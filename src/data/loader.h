@@ -37,8 +37,8 @@ typedef struct rb_loader_options {
     int threads;        /* that decode; 0: the caller's thread does, inside rb_loader_next */
     int ring;           /* batches in memory, the delivered one included; ≥ 2, or ≥ 1 without threads */
     int max_bad;        /* distinct unreadable files that are put up with */
-    rb_decode_options decode;
-    const rb_stop *stop; /* the caller's; NULL: none */
+    rb_decode_options decode; /* with channels: batches of words, no changes of policy or jitter */
+    const rb_stop *stop;      /* the caller's; NULL: none */
 } rb_loader_options;
 
 /* One batch; the buffers are the loader's and hold until the next call of rb_loader_next or rb_loader_close.
@@ -48,8 +48,9 @@ typedef struct rb_batch {
     int index; /* within its epoch */
     bool last; /* of its epoch */
     int count; /* pictures; 0 after the end */
-    int height, width;
-    uint8_t *images;         /* count,height,width,3; the caller may change them */
+    int height, width, channels;
+    uint8_t *images;         /* count,height,width,3; the caller may change them; NULL when there are … */
+    uint16_t *words;         /* … count,height,width,channels of rasters; likewise */
     const int32_t *labels;   /* count */
     const uint32_t *samples; /* count: what the sampler asked for; names the random numbers of a picture … */
     const uint32_t *repetitions; /* … together with this, 0 … repeats − 1 */

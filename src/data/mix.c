@@ -11,10 +11,10 @@ static bool can_cut(const rb_mix *m) { return m->cutmix > 0 || by_range(m); }
 bool rb_mix_used(const rb_mix *m) { return m->mixup > 0 || can_cut(m); }
 
 revbifpn_status rb_mix_mode_parse(rb_mix_mode *mode, const char *text, rb_error *err) {
-    static const char *const names[] = {"batch", "pair", "elem"};
-    for (int i = 0; i < 3; i++)
+    static const char *const names[] = {"batch", "pair", "elem", "half"};
+    for (int i = 0; i < 4; i++)
         if (!strcmp(text, names[i])) return *mode = (rb_mix_mode)i, REVBIFPN_OK;
-    return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "mixup-mode '%.40s': batch, pair or elem", text);
+    return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "mixup-mode '%.40s': batch, pair, elem or half", text);
 }
 
 /* Sides of min/max boxes: low … high − 1 pixels. */
@@ -141,9 +141,11 @@ void rb_mix_draw(const rb_mix *m, int batch, int height, int width, uint64_t see
                  uint64_t index, rb_mixture *mixtures) {
     rb_rng rng = rb_rng_open(seed, RB_PURPOSE_MIX, epoch, index);
     bool single = m->mode != RB_MIX_BATCH;
-    int drawn = m->mode == RB_MIX_BATCH ? 1 : m->mode == RB_MIX_PAIR ? batch / 2 : batch;
+    int drawn = m->mode == RB_MIX_BATCH ? 1 : m->mode == RB_MIX_ELEM ? batch : batch / 2;
     for (int i = 0; i < drawn; i++) mixtures[i] = draw_mixture(m, height, width, single, &rng);
-    for (int i = drawn; i < batch; i++) mixtures[i] = mixtures[m->mode == RB_MIX_BATCH ? 0 : batch - 1 - i];
+    for (int i = drawn; i < batch; i++)
+        mixtures[i] = m->mode == RB_MIX_HALF ? mixture_of(1, single)
+                                             : mixtures[m->mode == RB_MIX_BATCH ? 0 : batch - 1 - i];
 }
 
 /* ---- mixing ---- */

@@ -13,7 +13,8 @@
 typedef enum rb_mix_mode {
     RB_MIX_BATCH, /* one draw for all */
     RB_MIX_PAIR,  /* one for each pair of pictures that are mixed with each other */
-    RB_MIX_ELEM   /* one for each picture */
+    RB_MIX_ELEM,  /* one for each picture */
+    RB_MIX_HALF /* … of the first half of the batch, which alone is trained on; the others are left alone */
 } rb_mix_mode;
 
 typedef struct rb_mix {
@@ -28,7 +29,7 @@ typedef struct rb_mix {
 /* timm's: probability 1, switching ½, by batch; nothing to mix with. */
 rb_mix rb_mix_default(void);
 bool rb_mix_used(const rb_mix *mix);
-/* "batch", "pair" or "elem". BAD_ARGUMENT. */
+/* "batch", "pair", "elem" or "half". BAD_ARGUMENT. */
 revbifpn_status rb_mix_mode_parse(rb_mix_mode *mode, const char *text, rb_error *err) RB_CHECKED;
 /* BAD_ARGUMENT naming the option; also for an odd batch, whose middle picture has no partner, and, with
  * cut_min and cut_max, for pictures of a size that leaves no whole number of pixels between the two. */
@@ -60,6 +61,9 @@ void rb_mix_draw(const rb_mix *mix, int batch, int height, int width, uint64_t s
 /* Mixes images (batch,height,width,3) in place, each with its unmixed partner; sums are rounded half to even.
  */
 void rb_mix_images(const rb_mixture *mixtures, int batch, int height, int width, uint8_t *images);
+/* The same for rasters, images (batch,height,width,channels). */
+void rb_mix_words(const rb_mixture *mixtures, int batch, int height, int width, int channels,
+                  uint16_t *images);
 /* targets[batch,classes] = share·t(labels[i]) + rest·t(labels[batch − 1 − i]), where t has 1 − smoothing +
  * smoothing/classes at its class and smoothing/classes elsewhere. Each row adds up to 1. */
 void rb_mix_targets(const rb_mixture *mixtures, int batch, int classes, double smoothing,

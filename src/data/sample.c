@@ -56,3 +56,29 @@ revbifpn_status rb_sample_read(const rb_sample *s, const rb_decode_options *opti
     rb_free(bytes);
     return status;
 }
+
+revbifpn_status rb_sample_decode_raster(const rb_sample *s, const unsigned char *bytes, size_t size,
+                                        const rb_decode_options *options, rb_raster *raster,
+                                        rb_decode_info *info, rb_error *err) {
+    rb_image image;
+    *raster = (rb_raster){0};
+    if (s->form != RB_SAMPLE_PLANES)
+        return rb_raster_decode(s->path, bytes, size, options, raster, info, err);
+    revbifpn_status status = decode_planes(s, bytes, size, options, &image, info, err);
+    if (status) return status;
+    status = rb_raster_from_image(s->path, &image, options->channels, raster, err);
+    rb_image_free(&image);
+    return status;
+}
+
+revbifpn_status rb_sample_read_raster(const rb_sample *s, const rb_decode_options *options, rb_raster *raster,
+                                      rb_decode_info *info, rb_error *err) {
+    unsigned char *bytes = NULL;
+    size_t size = 0;
+    *raster = (rb_raster){0};
+    revbifpn_status status = rb_sample_bytes(s, &bytes, &size, err);
+    if (status) return status;
+    status = rb_sample_decode_raster(s, bytes, size, options, raster, info, err);
+    rb_free(bytes);
+    return status;
+}

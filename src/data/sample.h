@@ -3,7 +3,7 @@
 #define RB_DATA_SAMPLE_H
 
 #include "data/dataset.h"
-#include "image/image.h"
+#include "image/raster.h"
 
 /* Decodes it; errors as rb_image_read, naming the sample. Any thread. */
 revbifpn_status rb_sample_read(const rb_sample *sample, const rb_decode_options *options, rb_image *image,
@@ -15,5 +15,11 @@ revbifpn_status rb_sample_bytes(const rb_sample *sample, unsigned char **bytes, 
 revbifpn_status rb_sample_decode(const rb_sample *sample, const unsigned char *bytes, size_t size,
                                  const rb_decode_options *options, rb_image *image, rb_decode_info *info,
                                  rb_error *err) RB_CHECKED;
+/* The same as rasters of options->channels channels (image/raster.h). */
+revbifpn_status rb_sample_read_raster(const rb_sample *sample, const rb_decode_options *options,
+                                      rb_raster *raster, rb_decode_info *info, rb_error *err) RB_CHECKED;
+revbifpn_status rb_sample_decode_raster(const rb_sample *sample, const unsigned char *bytes, size_t size,
+                                        const rb_decode_options *options, rb_raster *raster,
+                                        rb_decode_info *info, rb_error *err) RB_CHECKED;
 
 #endif

@@ -95,7 +95,7 @@ typedef struct group {
 } group;
 
 static bool is_picture(const char *extension) {
-    static const char *const known[] = {"jpg", "jpeg", "png", "webp", "gif", "bmp"};
+    static const char *const known[] = {"jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (!strcasecmp(extension, known[i])) return true;
     return false;

@@ -1,9 +1,9 @@
 /* A shard: a tar archive in the WebDataset layout, and the index that says where its pictures lie.
  *
  * Files that follow each other under one key (the name up to the first dot behind the last slash) are one
- * sample: KEY.jpg (or .jpeg .png .webp .gif .bmp) its picture, KEY.cls its label as text, or KEY.json an
- * object whose "cls", "label", "class" or "class_name" (the first there is) is a number or a text. Other
- * files, hidden ones and samples without a picture are passed over.
+ * sample: KEY.jpg (or .jpeg .png .webp .gif .bmp .tif .tiff) its picture, KEY.cls its label as text, or
+ * KEY.json an object whose "cls", "label", "class" or "class_name" (the first there is) is a number or a
+ * text. Other files, hidden ones and samples without a picture are passed over.
  *
  * The index is made once, by walking the headers, and kept beside the shard as SHARD.tar.index. It is taken
  * again as long as size and time of change of the shard are those it was made from; a wrong or damaged one is

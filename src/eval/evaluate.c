@@ -46,8 +46,11 @@ static revbifpn_status tell_judgement(const rb_evaluation *e, const rb_batch *ba
                               .predicted = best,
                               .probability = 1 / sum,
                               .height = batch->height,
-                              .width = batch->width};
-    judgement.pixels = batch->images + (size_t)i * (size_t)batch->height * (size_t)batch->width * 3;
+                              .width = batch->width,
+                              .channels = batch->channels};
+    size_t before = (size_t)i * (size_t)batch->height * (size_t)batch->width * (size_t)batch->channels;
+    if (batch->images) judgement.pixels = batch->images + before;
+    if (batch->words) judgement.words = batch->words + before;
     return e->judged(e->user, &judgement, err);
 }
 
@@ -79,7 +82,9 @@ static revbifpn_status run(const rb_evaluation *e, rb_loader *loader, sums *s, r
     for (int seen = 0;; seen += batch.count) {
         TRY(rb_loader_next(loader, &batch, err));
         if (!batch.count) return REVBIFPN_OK;
-        rb_images images = {.shape = {batch.count, batch.height, batch.width, 3}, .bytes = batch.images};
+        rb_images images = {.shape = {batch.count, batch.height, batch.width, batch.channels},
+                            .bytes = batch.images,
+                            .words = batch.words};
         images.mean = e->mean;
         images.std = e->std;
         rb_pass pass = {.exec = e->exec, .err = err, .k = e->k};

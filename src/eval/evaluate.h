@@ -10,8 +10,9 @@ typedef struct rb_judgement {
     const char *path;
     int label, predicted;
     double probability;    /* of the predicted class */
-    const uint8_t *pixels; /* as the network saw it: height,width,3 */
-    int height, width;
+    const uint8_t *pixels; /* as the network saw it: height,width,3; NULL when there are … */
+    const uint16_t *words; /* … height,width,channels */
+    int height, width, channels;
 } rb_judgement;
 
 typedef struct rb_evaluation {

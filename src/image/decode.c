@@ -28,6 +28,10 @@ static const format formats[] = {
     {"WebP", "RIFF", 4, "WEBP", rb_decode_webp},
     {"GIF", "GIF8", 4, NULL, rb_decode_gif},
     {"BMP", "BM", 2, NULL, rb_decode_bmp},
+    {"TIFF", "II*\0", 4, NULL, rb_decode_tiff},
+    {"TIFF", "MM\0*", 4, NULL, rb_decode_tiff},
+    {"TIFF", "II+\0", 4, NULL, rb_decode_tiff}, /* BigTIFF: offsets of 64 bits */
+    {"TIFF", "MM\0+", 4, NULL, rb_decode_tiff},
 };
 
 static const format *sniff(const uint8_t *bytes, size_t size) {
@@ -64,36 +68,126 @@ revbifpn_status rb_decode_begin(rb_decode_job *job, uint64_t width, uint64_t hei
     return status && job->err ? rb_fail_prefix(job->err, "%s: ", job->name) : status;
 }
 
+revbifpn_status rb_decode_check_samples(rb_decode_job *job, uint64_t width, uint64_t height, int channels) {
+    revbifpn_status status = rb_decode_check_size(job, width, height);
+    uint64_t pixels = width * height; /* at most 2^40 */
+    if (status || pixels <= 3 * (job->max_pixels < UINT64_MAX / 3 ? job->max_pixels : UINT64_MAX / 3) /
+                                (uint64_t)channels)
+        return status;
+    return rb_fail(job->err, REVBIFPN_BAD_FILE,
+                   "%s: %s: %llu x %llu pixels of %d channels, more than 3 times the limit of %llu "
+                   "(--max-pixels)",
+                   job->name, job->info.format, (unsigned long long)width, (unsigned long long)height,
+                   channels, (unsigned long long)job->max_pixels);
+}
+
+revbifpn_status rb_decode_begin_raster(rb_decode_job *job, uint64_t width, uint64_t height, int channels) {
+    int largest = channels > job->channels ? channels : job->channels;
+    bool fits = channels == job->channels || (channels == 1 && job->channels == 3) ||
+                (channels == 3 && job->channels == 1);
+    if (!fits)
+        return rb_fail(job->err, REVBIFPN_BAD_FILE, "%s: %s: %d channels; %d are wanted (--channels)",
+                       job->name, job->info.format, channels, job->channels);
+    revbifpn_status status = rb_decode_check_samples(job, width, height, largest);
+    if (status) return status;
+    job->info.stored_width = (int)width;
+    job->info.stored_height = (int)height;
+    status = rb_raster_alloc(&job->raster, (int)width, (int)height, channels, job->err);
+    return status && job->err ? rb_fail_prefix(job->err, "%s: ", job->name) : status;
+}
+
+/* ---- between 8 and 16 bits, one channel and three ---- */
+
+/* The high bytes of job->raster, in RGB, as job->image. */
+static revbifpn_status narrow(rb_decode_job *job) {
+    const rb_raster *raster = &job->raster;
+    revbifpn_status status = rb_image_alloc(job->image, raster->width, raster->height, job->err);
+    if (status) return job->err ? rb_fail_prefix(job->err, "%s: ", job->name) : status;
+    size_t count = (size_t)raster->width * (size_t)raster->height * 3, step = raster->channels == 1 ? 3 : 1;
+    for (size_t i = 0; i < count; i++) job->image->pixels[i] = (uint8_t)(raster->samples[i / step] >> 8);
+    return REVBIFPN_OK;
+}
+
+static bool is_grey(const rb_raster *raster) {
+    const uint16_t *p = raster->samples;
+    for (size_t i = (size_t)raster->width * (size_t)raster->height; i > 0; i--, p += 3)
+        if (p[0] != p[1] || p[1] != p[2]) return false;
+    return true;
+}
+
+/* job->raster with the channels wanted: one becomes three, three equal ones become one. */
+static revbifpn_status match_channels(rb_decode_job *job) {
+    const rb_raster *raster = &job->raster;
+    rb_raster out;
+    if (raster->channels == job->channels) return REVBIFPN_OK;
+    if (raster->channels == 3 && !is_grey(raster))
+        return rb_decode_fail(job, REVBIFPN_BAD_FILE, "3 channels; 1 is wanted (--channels)");
+    revbifpn_status status = rb_raster_alloc(&out, raster->width, raster->height, job->channels, job->err);
+    if (status) return job->err ? rb_fail_prefix(job->err, "%s: ", job->name) : status;
+    size_t count = (size_t)out.width * (size_t)out.height * (size_t)out.channels;
+    for (size_t i = 0; i < count; i++) out.samples[i] = raster->samples[out.channels == 3 ? i / 3 : 3 * i];
+    rb_raster_free(&job->raster);
+    job->raster = out;
+    return REVBIFPN_OK;
+}
+
+/* ---- from bytes to a picture ---- */
+
 static const char *shown_name(const char *name) {
     size_t length = strlen(name);
     return length > MAX_SHOWN_NAME ? name + length - MAX_SHOWN_NAME : name;
 }
 
+/* Finds the format and decodes into job->raster or job->image, turned. */
+static revbifpn_status decode(rb_decode_job *job, const char *name, const rb_decode_options *options) {
+    job->name = shown_name(name);
+    job->max_pixels = options->max_pixels;
+    if (!job->max_pixels) return rb_fail(job->err, REVBIFPN_BAD_ARGUMENT, "the limit of --max-pixels is 0");
+    if (!job->size) return rb_fail(job->err, REVBIFPN_BAD_FILE, "%s: the file is empty", job->name);
+    const format *f = sniff(job->bytes, job->size);
+    if (!f)
+        return rb_fail(job->err, REVBIFPN_UNSUPPORTED, "%s: not a JPEG, PNG, WebP, GIF, BMP or TIFF picture",
+                       job->name);
+    job->info = (rb_decode_info){.format = f->name, .orientation = 1};
+    revbifpn_status status = f->decode(job);
+    if (status || !(options->apply_exif || job->turn)) return status;
+    if (job->raster.samples)
+        return rb_raster_orient(&job->raster, job->info.orientation, job->name, job->err);
+    return rb_image_orient(job->image, job->info.orientation, job->name, job->err);
+}
+
 revbifpn_status rb_image_decode(const char *name, const uint8_t *bytes, size_t size,
                                 const rb_decode_options *options, rb_image *image, rb_decode_info *info,
                                 rb_error *err) {
-    revbifpn_status status;
     *image = (rb_image){0};
-    name = shown_name(name);
-    if (!options->max_pixels) return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "the limit of --max-pixels is 0");
-    if (!size) return rb_fail(err, REVBIFPN_BAD_FILE, "%s: the file is empty", name);
-    const format *f = sniff(bytes, size);
-    if (!f) return rb_fail(err, REVBIFPN_UNSUPPORTED, "%s: not a JPEG, PNG, WebP, GIF or BMP picture", name);
-    rb_decode_job job = {.name = name,
-                         .bytes = bytes,
-                         .size = size,
-                         .max_pixels = options->max_pixels,
-                         .image = image,
-                         .info = {.format = f->name, .orientation = 1},
-                         .err = err};
-    TRY(f->decode(&job));
-    if (options->apply_exif) TRY(rb_image_orient(image, job.info.orientation, name, err));
-    if (info) *info = job.info;
-    return REVBIFPN_OK;
-fail:
-    rb_image_free(image);
+    rb_decode_job job = {.bytes = bytes, .size = size, .image = image, .channels = 3, .err = err};
+    revbifpn_status status = decode(&job, name, options);
+    if (!status && job.raster.samples) status = narrow(&job);
+    rb_raster_free(&job.raster);
+    if (status) rb_image_free(image);
+    if (!status && info) *info = job.info;
     return status;
 }
+
+revbifpn_status rb_raster_decode(const char *name, const uint8_t *bytes, size_t size,
+                                 const rb_decode_options *options, rb_raster *raster, rb_decode_info *info,
+                                 rb_error *err) {
+    rb_image image = {0};
+    rb_decode_job job = {.bytes = bytes, .size = size, .image = &image, .deep = true, .err = err};
+    *raster = (rb_raster){0};
+    job.channels = options->channels;
+    revbifpn_status status = decode(&job, name, options);
+    if (!status)
+        status = job.raster.samples ? match_channels(&job)
+                                    : rb_raster_from_image(job.name, &image, job.channels, &job.raster, err);
+    rb_image_free(&image);
+    if (status) rb_raster_free(&job.raster);
+    *raster = job.raster;
+    if (!status && info) *info = job.info;
+    return status;
+}
+
+/* ---- from a file ---- */
 
 revbifpn_status rb_image_read(const char *path, const rb_decode_options *options, rb_image *image,
                               rb_decode_info *info, rb_error *err) {
@@ -103,6 +197,18 @@ revbifpn_status rb_image_read(const char *path, const rb_decode_options *options
     revbifpn_status status = rb_file_read(path, MAX_FILE_BYTES, &bytes, &size, err);
     if (status) return status;
     status = rb_image_decode(path, bytes, size, options, image, info, err);
+    rb_free(bytes);
+    return status;
+}
+
+revbifpn_status rb_raster_read(const char *path, const rb_decode_options *options, rb_raster *raster,
+                               rb_decode_info *info, rb_error *err) {
+    *raster = (rb_raster){0};
+    unsigned char *bytes;
+    size_t size;
+    revbifpn_status status = rb_file_read(path, MAX_FILE_BYTES, &bytes, &size, err);
+    if (status) return status;
+    status = rb_raster_decode(path, bytes, size, options, raster, info, err);
     rb_free(bytes);
     return status;
 }

@@ -54,27 +54,41 @@ static void find_orientation(rb_decode_job *job) {
     }
 }
 
+/* Whether 16 bits are there and wanted. */
+static bool is_deep(const reader *r) { return r->job->deep && png_get_bit_depth(r->png, r->info) == 16; }
+
+static bool is_grey(const reader *r) { return !(png_get_color_type(r->png, r->info) & PNG_COLOR_MASK_COLOR); }
+
 /* To 8-bit RGB: the high byte of 16-bit samples, palette and grey expanded, alpha dropped with the colours
- * kept. */
+ * kept. Where 16 bits are wanted they stay, grey in one channel. */
 static void choose_pixels(reader *r) {
     int type = png_get_color_type(r->png, r->info);
+    png_set_strip_alpha(r->png);
+    if (is_deep(r)) {
+        const uint16_t one = 1;
+        if (*(const uint8_t *)&one) png_set_swap(r->png); /* stored high byte first */
+        return;
+    }
     png_set_strip_16(r->png);
     if (type == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(r->png);
     if (type == PNG_COLOR_TYPE_GRAY) png_set_expand_gray_1_2_4_to_8(r->png);
     if (!(type & PNG_COLOR_MASK_COLOR)) png_set_gray_to_rgb(r->png);
-    png_set_strip_alpha(r->png);
 }
 
 static void read_rows(reader *r) {
-    const rb_image *image = r->job->image;
+    const rb_raster *raster = &r->job->raster;
+    bool deep = raster->samples != NULL;
+    uint8_t *rows = deep ? (uint8_t *)raster->samples : r->job->image->pixels;
+    int height = deep ? raster->height : r->job->image->height;
+    size_t row_bytes =
+        deep ? (size_t)raster->width * (size_t)raster->channels * 2 : (size_t)r->job->image->width * 3;
     int passes = png_set_interlace_handling(r->png);
     png_read_update_info(r->png, r->info);
-    if (png_get_rowbytes(r->png, r->info) != (size_t)image->width * 3)
-        png_error(r->png, "unexpected row size");
+    if (png_get_rowbytes(r->png, r->info) != row_bytes) png_error(r->png, "unexpected row size");
     for (int pass = 0; pass < passes; pass++)
-        for (int y = 0; y < image->height; y++) {
+        for (int y = 0; y < height; y++) {
             /* the "display" row: earlier passes fill the gaps, so a file cut short is coarse and not holed */
-            png_read_row(r->png, NULL, image->pixels + (size_t)y * (size_t)image->width * 3);
+            png_read_row(r->png, NULL, rows + (size_t)y * row_bytes);
             r->rows++;
         }
 }
@@ -86,8 +100,9 @@ static bool read_png(reader *r) {
     png_set_keep_unknown_chunks(r->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
     png_set_user_limits(r->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX); /* the limit is ours */
     png_read_info(r->png, r->info);
-    r->status =
-        rb_decode_begin(job, png_get_image_width(r->png, r->info), png_get_image_height(r->png, r->info));
+    uint32_t width = png_get_image_width(r->png, r->info), height = png_get_image_height(r->png, r->info);
+    r->status = is_deep(r) ? rb_decode_begin_raster(job, width, height, is_grey(r) ? 1 : 3)
+                           : rb_decode_begin(job, width, height);
     if (r->status) return false;
     /* The header's checksums count; a wrong one over pixel data only marks the picture as damaged. */
     png_set_crc_action(r->png, PNG_CRC_WARN_USE, PNG_CRC_WARN_DISCARD);

@@ -19,10 +19,11 @@ typedef struct rb_image {
 typedef struct rb_decode_options {
     uint64_t max_pixels; /* larger images are refused from their header, before pixel memory is taken */
     bool apply_exif;     /* turn by the EXIF orientation (off: ImageNet practice, spec 3) */
+    int channels;        /* of rasters (image/raster.h); 0: 8-bit RGB is wanted */
 } rb_decode_options;
 
 typedef struct rb_decode_info {
-    const char *format;              /* "JPEG", "PNG", "WebP", "GIF", "BMP" */
+    const char *format;              /* "JPEG", "PNG", "WebP", "GIF", "BMP", "TIFF" */
     int stored_width, stored_height; /* before any turning */
     int orientation;                 /* EXIF 1 … 8; 1 when absent or broken */
     bool damaged;                    /* decoded, but part of the data was missing or wrong */

@@ -97,6 +97,7 @@ static const field later[] = {
     LATER(backbone_lr_scale, REAL, 1),
     LATER(bn_eval, INT, 0),
     LATER_TEXT(recipe, ""),
+    LATER(bits, INT, 0),
     {"origins", LINES, offsetof(revbifpn_train_config, origins), 0, ""},
 };
 enum { FIRST_FIELDS = sizeof fields / sizeof *fields, FIELDS = FIRST_FIELDS + sizeof later / sizeof *later };

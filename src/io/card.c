@@ -167,14 +167,14 @@ static revbifpn_status read_size(const char *path, json_t *size, revbifpn_model_
 /* mean, std, crop_pct and interpolation, each by default ImageNet's. */
 static revbifpn_status read_preprocess(const char *path, json_t *given, int channels, rb_preprocess *out,
                                        rb_error *err) {
-    static const char *const keys[] = {"mean", "std", "crop_pct", "interpolation"};
+    static const char *const keys[] = {"mean", "std", "crop_pct", "interpolation", "bits"};
     char *standard = NULL;
     rb_preprocess usual = rb_preprocess_default();
     revbifpn_status status = rb_preprocess_to_json(&usual, channels, &standard, err);
     if (status != REVBIFPN_OK) return status;
     json_t *merged = json_loads(standard, 0, NULL);
     rb_free(standard);
-    for (int i = 0; merged && i < 4; i++) {
+    for (int i = 0; merged && i < 5; i++) {
         json_t *value = json_object_get(given, keys[i]);
         if (value && json_object_set(merged, keys[i], value)) json_object_del(merged, keys[i]);
     }

@@ -13,10 +13,15 @@
 enum { RB_IMAGE_CHANNELS_MAX = 64 };
 
 typedef struct rb_preprocess {
-    float mean[RB_IMAGE_CHANNELS_MAX], std[RB_IMAGE_CHANNELS_MAX]; /* in units of 255 */
+    float mean[RB_IMAGE_CHANNELS_MAX], std[RB_IMAGE_CHANNELS_MAX]; /* in units of the largest value */
     double crop_pct;
     char interpolation[16]; /* "bicubic", "bilinear" */
+    int bits;               /* of a sample: 16, or 8 (also 0), which only pictures of 3 channels have */
 } rb_preprocess;
+/* How pictures come to a network: 0 as 8-bit RGB, else as rasters of so many channels (image/raster.h). */
+static inline int rb_raster_channels(int channels, int bits) {
+    return channels == 3 && bits != 16 ? 0 : channels;
+}
 
 typedef struct rb_weights_info {
     revbifpn_model_config config; /* image_width, image_height: the training size */

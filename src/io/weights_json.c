@@ -100,10 +100,12 @@ static json_t *reals(const float *values, int count) {
 
 revbifpn_status rb_preprocess_to_json(const rb_preprocess *p, int channels, char **text, rb_error *err) {
     json_t *root = json_object();
-    bool whole = !json_object_set_new(root, "mean", reals(p->mean, channels)) &&
-                 !json_object_set_new(root, "std", reals(p->std, channels)) &&
-                 !json_object_set_new(root, "crop_pct", json_real(p->crop_pct)) &&
-                 !json_object_set_new(root, "interpolation", json_string(p->interpolation));
+    bool whole =
+        !json_object_set_new(root, "mean", reals(p->mean, channels)) &&
+        !json_object_set_new(root, "std", reals(p->std, channels)) &&
+        !json_object_set_new(root, "crop_pct", json_real(p->crop_pct)) &&
+        !json_object_set_new(root, "interpolation", json_string(p->interpolation)) &&
+        (!rb_raster_channels(channels, p->bits) || !json_object_set_new(root, "bits", json_integer(16)));
     if (!whole) {
         json_decref(root);
         root = NULL;
@@ -127,8 +129,11 @@ revbifpn_status rb_preprocess_from_json(const char *path, const char *text, int 
     *p = (rb_preprocess){0};
     json_t *root = json_loads(text, 0, NULL);
     const char *filter = json_string_value(json_object_get(root, "interpolation"));
+    const json_t *bits = json_object_get(root, "bits");
     p->crop_pct = json_number_value(json_object_get(root, "crop_pct"));
-    bool good = channels <= RB_IMAGE_CHANNELS_MAX &&
+    p->bits = bits ? (int)json_integer_value(bits) : 8;
+    bool possible = !bits || json_integer_value(bits) == 8 || json_integer_value(bits) == 16;
+    bool good = possible && channels <= RB_IMAGE_CHANNELS_MAX &&
                 read_reals(json_object_get(root, "mean"), channels, p->mean) &&
                 read_reals(json_object_get(root, "std"), channels, p->std) && p->crop_pct > 0 &&
                 p->crop_pct <= 1 && filter && (!strcmp(filter, "bicubic") || !strcmp(filter, "bilinear"));
@@ -136,9 +141,8 @@ revbifpn_status rb_preprocess_from_json(const char *path, const char *text, int 
     if (good) strcpy(p->interpolation, filter);
     json_decref(root);
     if (good) return REVBIFPN_OK;
-    return rb_fail(
-        err, REVBIFPN_BAD_FILE,
-        "%s: metadata: \"preprocessing\" needs mean and std of %d channels, crop_pct in (0, 1] and "
-        "interpolation bicubic or bilinear",
-        path, channels);
+    return rb_fail(err, REVBIFPN_BAD_FILE,
+                   "%s: metadata: \"preprocessing\" needs mean and std of %d channels, crop_pct in (0, 1], "
+                   "interpolation bicubic or bilinear, and bits, if any, 8 or 16",
+                   path, channels);
 }

@@ -57,6 +57,7 @@ static rb_stem stem_of(const rb_model *m, const rb_pass *pass, const rb_images *
     return (rb_stem){.image = images->shape,
                      .repeated = m->config.widths[0] / 16,
                      .bytes = images->bytes,
+                     .words = images->words,
                      .floats = images->floats,
                      .mean = images->mean,
                      .std = images->std,
@@ -93,6 +94,7 @@ void rb_model_seen(rb_model *m, const rb_pass *pass, const rb_images *images, in
     one.shape.n = 1;
     size_t before = (size_t)i * rb_elements(one.shape);
     if (one.bytes) one.bytes += before;
+    if (one.words) one.words += before;
     if (one.floats) one.floats += before;
     rb_arena_release(&x->kept, 0);
     rb_arena_release(&x->scratch, 0);

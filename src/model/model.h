@@ -37,12 +37,14 @@ typedef struct rb_model {
     float *final_z;      /* raw output of final_conv */
 } rb_model;
 
-/* A batch of pictures, n,h,w,c: bytes with their mean and deviation, or floats as they are. */
+/* A batch of pictures, n,h,w,c: bytes or 16-bit words with their mean and deviation, or floats as they are.
+ */
 typedef struct rb_images {
     rb_shape shape;
     const uint8_t *bytes;
+    const uint16_t *words;
     const float *floats;
-    const float *mean, *std; /* c, in units of 255 */
+    const float *mean, *std; /* c, in units of the largest value, 255 or 65535 */
     const rb_patch *patches; /* boxes to be erased once the pictures are normalised */
     int patch_count;
 } rb_images;

@@ -231,19 +231,20 @@ void rb_state_add_run(rb_exec *x, const rb_state_add *a, rb_watch *watch);
 void rb_upsample_backward(rb_exec *x, rb_shape low, int factor, const float *d, int ld, float *d_low);
 
 /* The picture into the first stream: normalise, repeat channels cyclically, space to depth by 4, round to the
- * grid. bytes: n,h,w,c or, when NULL, floats: n,h,w,c. state: n,h/4,w/4,16·repeated. */
+ * grid. bytes, words or floats, the first that is not NULL: n,h,w,c. state: n,h/4,w/4,16·repeated. */
 typedef struct rb_stem {
     rb_shape image;
     int repeated; /* channels after repetition, at least image.c: first stream width / 16 */
     const uint8_t *bytes;
+    const uint16_t *words;
     const float *floats;
-    const float *mean, *std; /* c, in units of 255: value = (byte − 255·mean)/(255·std) */
+    const float *mean, *std; /* c: value = (byte − 255·mean)/(255·std), of words with 65535 for 255 */
     int k;
     int32_t *state;
 } rb_stem;
 void rb_stem_forward(rb_exec *x, const rb_stem *s, rb_watch *watch);
 
-/* A box of picture `image` (of at most 8 channels) that is replaced: by 0, by one N(0, 1) for each channel,
+/* A box of picture `image` (of at most 64 channels) that is replaced: by 0, by one N(0, 1) for each channel,
  * or by one for each value, drawn in memory order. */
 typedef enum rb_patch_fill { RB_PATCH_ZERO, RB_PATCH_COLOR, RB_PATCH_NOISE } rb_patch_fill;
 typedef struct rb_patch {

@@ -77,6 +77,14 @@ revbifpn_status rb_train_check(const revbifpn_train_config *a, rb_error *err) {
         if (!(ranges[i].value >= ranges[i].low && ranges[i].value <= ranges[i].high))
             return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "%s %g: from %g to %g", ranges[i].name,
                            ranges[i].value, ranges[i].low, ranges[i].high);
+    if (a->bits != 0 && a->bits != 8 && a->bits != 16)
+        return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "bits %d: 8 or 16", a->bits);
+    if (a->bits == 8 && a->model.input_channels != 3)
+        return rb_fail(err, REVBIFPN_BAD_ARGUMENT,
+                       "bits 8: only for pictures of 3 channels; others are taken in 16");
+    if (a->model.input_channels > RB_IMAGE_CHANNELS_MAX)
+        return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "channels %d: at most %d can be trained on",
+                       a->model.input_channels, RB_IMAGE_CHANNELS_MAX);
     if (!a->max_pixels) return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "max-pixels 0: at least 1");
     return REVBIFPN_OK;
 }

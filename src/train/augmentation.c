@@ -22,6 +22,10 @@ static revbifpn_status read_transform(const revbifpn_train_config *a, rb_train_t
     TRY(parse_interpolation("interpolation", a->interpolation, &t->interpolation, err));
     if (*a->train_interpolation)
         TRY(parse_interpolation("train-interpolation", a->train_interpolation, &t->interpolation, err));
+    if (rb_raster_channels(a->model.input_channels, a->bits) && (*a->aa || *a->color_jitter))
+        return rb_fail(err, REVBIFPN_BAD_ARGUMENT,
+                       "%s '%.60s': changes colours, which only 8-bit pictures of 3 channels have",
+                       *a->aa ? "aa" : "color-jitter", *a->aa ? a->aa : a->color_jitter);
     TRY(rb_policy_parse(&t->policy, a->aa, err));
     TRY(rb_jitter_parse(&t->jitter, a->color_jitter, err));
     return rb_train_transform_check(t, err);

@@ -59,11 +59,21 @@ static revbifpn_status check_network(const rb_trainer *t, const rb_weights_info 
     char difference[200];
     revbifpn_model_config like = saved->config;
     like.classes = t->args.model.classes;
+    like.input_channels = t->args.model.input_channels; /* no tensor has a shape that depends on it */
     if (!saved->config.classes) like.fc_features = t->args.model.fc_features;
     if (rb_config_equal_architecture(&like, &t->args.model, difference, sizeof difference))
         return REVBIFPN_OK;
     return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "%s: weights of another network than %s: %s", t->args.weights,
                    t->args.model.name, difference);
+}
+
+/* The stem has no weights: it repeats the channels, and the first blocks read other ones than before. */
+static void note_channels(rb_trainer *t, int saved) {
+    size_t used = strlen(t->start_note);
+    snprintf(t->start_note + used, sizeof t->start_note - used,
+             "%sthe weights are for pictures of %d channels, these have %d: what read channel c of the "
+             "repeated ones reads c mod %d now; mean and deviation are this run's",
+             used ? "\n" : "", saved, t->args.model.input_channels, t->args.model.input_channels);
 }
 
 revbifpn_status rb_train_read_weights(rb_trainer *t, rb_error *err) {
@@ -75,8 +85,12 @@ revbifpn_status rb_train_read_weights(rb_trainer *t, rb_error *err) {
     TRY(check_network(t, &saved, err));
     TRY(rb_weights_read_first(file, &t->model.params, usable(t, &saved), err));
     t->step.k = saved.grid;
-    memcpy(t->info.preprocess.mean, saved.preprocess.mean, sizeof saved.preprocess.mean);
-    memcpy(t->info.preprocess.std, saved.preprocess.std, sizeof saved.preprocess.std);
+    if (saved.config.input_channels == t->args.model.input_channels) {
+        memcpy(t->info.preprocess.mean, saved.preprocess.mean, sizeof saved.preprocess.mean);
+        memcpy(t->info.preprocess.std, saved.preprocess.std, sizeof saved.preprocess.std);
+    } else {
+        note_channels(t, saved.config.input_channels);
+    }
 fail:
     rb_weights_info_close(&saved);
     rb_tensor_file_close(&file);

@@ -28,7 +28,10 @@ static void mix(rb_prepare *p, const rb_batch *b) {
     rb_mix how = o->mix;
     if (o->mix_off_epoch && b->epoch >= (uint64_t)o->mix_off_epoch) how.probability = 0;
     rb_mix_draw(&how, b->count, b->height, b->width, o->seed, b->epoch, (uint64_t)b->index, p->mixtures);
-    rb_mix_images(p->mixtures, b->count, b->height, b->width, b->images);
+    if (b->words)
+        rb_mix_words(p->mixtures, b->count, b->height, b->width, b->channels, b->words);
+    else
+        rb_mix_images(p->mixtures, b->count, b->height, b->width, b->images);
     rb_mix_targets(p->mixtures, b->count, o->classes, o->smoothing, b->labels, p->soft);
 }
 
@@ -54,8 +57,10 @@ static int draw_patches(const rb_prepare *p, const rb_batch *b, int i, rb_patch 
 
 void rb_prepare_batch(rb_prepare *p, const rb_batch *b, rb_images *images) {
     if (p->mixtures) mix(p, b);
+    bool half = p->mixtures && p->options.mix.mode == RB_MIX_HALF;
+    images->shape.n = half ? b->count / 2 : b->count;
     images->patches = p->patches;
     images->patch_count = 0;
-    for (int i = 0; p->patches && i < b->count; i++)
+    for (int i = 0; p->patches && i < images->shape.n; i++)
         images->patch_count += draw_patches(p, b, i, p->patches + images->patch_count);
 }

@@ -28,7 +28,8 @@ typedef struct rb_prepare {
  * it also after a failure. */
 revbifpn_status rb_prepare_open(rb_prepare *p, const rb_prepare_options *options, rb_error *err) RB_CHECKED;
 void rb_prepare_close(rb_prepare *p);
-/* Mixes the batch's images in place, sets p->soft, and gives `images` its patches. What it does depends on
+/* Mixes the batch's images in place, sets p->soft, and gives `images` its patches and the number of pictures
+ * to train on, which RB_MIX_HALF halves. What it does depends on
  * seed, epoch, batch number, samples and sizes alone. */
 void rb_prepare_batch(rb_prepare *p, const rb_batch *batch, rb_images *images);
 

@@ -62,39 +62,70 @@ static void set_targets(const rb_trainer *t, const rb_batch *b, int i, rb_seen *
     seen->share = first / (first + second);
 }
 
-static uint8_t to_byte(float value, float mean, float std) {
-    float byte = rintf(255 * (value * std + mean));
-    return byte <= 0 ? 0 : byte >= 255 ? 255 : (uint8_t)byte;
+/* A normalised value in units of 1/largest. */
+static int unnormalised(float value, float mean, float std, float largest) {
+    float v = rintf(largest * (value * std + mean));
+    return (int)(v <= 0 ? 0 : v >= largest ? largest : v);
+}
+
+/* floats: height,width,channels as the network saw them → a picture to look at; `words`: room for as many,
+ * NULL for 8-bit RGB. */
+static void to_picture(const rb_images *images, const float *floats, uint16_t *words, rb_image *picture) {
+    int channels = images->shape.c;
+    size_t count = (size_t)picture->width * (size_t)picture->height * (size_t)channels;
+    for (size_t i = 0; i < count; i++) {
+        size_t c = i % (size_t)channels;
+        int v = unnormalised(floats[i], images->mean[c], images->std[c], words ? 65535 : 255);
+        if (words)
+            words[i] = (uint16_t)v;
+        else
+            picture->pixels[i] = (uint8_t)v;
+    }
+    rb_raster raster = {picture->width, picture->height, channels, words};
+    if (words) rb_raster_show(&raster, picture->pixels);
 }
 
 revbifpn_status rb_record_batch(rb_trainer *t, const rb_batch *b, const rb_images *images, rb_error *err) {
     revbifpn_status status = REVBIFPN_OK;
     rb_collection *c = &t->record.collection;
     rb_image picture = {0};
-    size_t count = (size_t)b->height * (size_t)b->width * 3;
+    size_t count = (size_t)b->height * (size_t)b->width * (size_t)images->shape.c;
     float *floats = rb_alloc(count * sizeof *floats);
-    if (!floats) return rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "out of memory for the pictures of the report");
+    uint16_t *words = images->words ? rb_alloc(count * sizeof *words) : NULL;
+    if (!floats || (images->words && !words)) {
+        status = rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "out of memory for the pictures of the report");
+        goto fail;
+    }
     TRY(rb_image_alloc(&picture, b->width, b->height, err));
     rb_pass pass = {.exec = &t->step.exec, .err = err, .k = t->step.k};
-    for (c->seen_count = 0; c->seen_count < b->count && c->seen_count < RB_SEEN; c->seen_count++) {
+    for (c->seen_count = 0; c->seen_count < images->shape.n && c->seen_count < RB_SEEN; c->seen_count++) {
         rb_seen *seen = &c->seen[c->seen_count];
         rb_model_seen(&t->model, &pass, images, c->seen_count, floats);
-        for (size_t i = 0; i < count; i++)
-            picture.pixels[i] = to_byte(floats[i], images->mean[i % 3], images->std[i % 3]);
+        to_picture(images, floats, words, &picture);
         TRY(rb_thumb_take(seen->thumb, &picture, err));
         set_targets(t, b, c->seen_count, seen);
     }
 fail:
     rb_image_free(&picture);
+    rb_free(words);
     rb_free(floats);
     return status;
 }
 
 revbifpn_status rb_record_judged(void *user, const rb_judgement *j, rb_error *err) {
     rb_trainer *t = user;
-    rb_image picture = {j->width, j->height, (uint8_t *)j->pixels};
-    return rb_collection_add(&t->record.collection, j->label, j->predicted, j->probability, j->path, &picture,
-                             err);
+    rb_image picture = {j->width, j->height, (uint8_t *)j->pixels}, shown = {0};
+    if (j->words && j->label != j->predicted) { /* of the others no picture is kept */
+        rb_raster raster = {j->width, j->height, j->channels, (uint16_t *)j->words};
+        revbifpn_status status = rb_image_alloc(&shown, j->width, j->height, err);
+        if (status != REVBIFPN_OK) return status;
+        rb_raster_show(&raster, shown.pixels);
+        picture = shown;
+    }
+    revbifpn_status status = rb_collection_add(&t->record.collection, j->label, j->predicted, j->probability,
+                                               j->path, &picture, err);
+    rb_image_free(&shown);
+    return status;
 }
 
 /* ---- events ---- */

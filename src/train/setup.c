@@ -1,6 +1,7 @@
 /* Opens a run: new, or where its checkpoint stands. */
 #include "train/setup.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -93,6 +94,7 @@ static revbifpn_status set_loader_options(rb_trainer *t, rb_error *err) {
                              .stop = &t->stop,
                              .repeats = a->aug_repeats,
                              .decode = {.max_pixels = a->max_pixels, .apply_exif = a->apply_exif}};
+    o->decode.channels = rb_raster_channels(a->model.input_channels, a->bits);
     o->train = rb_train_transform_default(a->model.image_width, a->model.image_height);
     TRY(rb_train_augmentation(a, &o->train, &t->prepare_options, err));
     t->val_options = *o;
@@ -129,11 +131,9 @@ fail:
 static revbifpn_status check_network(const rb_trainer *t, rb_error *err) {
     revbifpn_status status;
     TRY(rb_config_check(&t->args.model, err));
-    if (t->args.model.input_channels != 3)
-        return rb_fail(err, REVBIFPN_UNSUPPORTED,
-                       "training from picture files needs a network of 3 channels, not %d",
-                       t->args.model.input_channels);
-    return rb_model_check_input(&t->args.model, batch_shape(t), true, err);
+    rb_shape batch = batch_shape(t);
+    if (rb_mix_used(&t->prepare_options.mix) && t->prepare_options.mix.mode == RB_MIX_HALF) batch.n /= 2;
+    return rb_model_check_input(&t->args.model, batch, true, err);
 fail:
     return status;
 }
@@ -163,6 +163,7 @@ static revbifpn_status allocate(rb_trainer *t, rb_error *err) {
     t->info = (rb_weights_info){.config = t->args.model, .preprocess = rb_preprocess_default()};
     TRY(rb_train_statistics(&t->args, &t->info.preprocess, err));
     t->info.preprocess.crop_pct = t->args.crop_pct;
+    t->info.preprocess.bits = t->train_options.decode.channels ? 16 : 8;
     if (t->val_options.eval.filter == RB_FILTER_BILINEAR)
         strcpy(t->info.preprocess.interpolation, "bilinear");
     return rb_weights_info_set_classes(&t->info, t->data.class_names, t->data.classes, err);
@@ -215,6 +216,16 @@ fail:
     return status;
 }
 
+/* There is nothing usual for other channels than red, green and blue. */
+static void note_statistics(rb_trainer *t) {
+    const revbifpn_train_config *a = &t->args;
+    if (a->model.input_channels == 3 || *a->weights || (*a->mean && *a->std)) return;
+    snprintf(t->start_note, sizeof t->start_note,
+             "%d channels: mean 0.5 and deviation 0.25 are assumed; revbifpn check --channels %d --json FILE "
+             "measures them, --data-stats FILE takes them",
+             a->model.input_channels, a->model.input_channels);
+}
+
 /* Initial weights, or those of the checkpoint; then the loader at that place. */
 static revbifpn_status start(rb_trainer *t, bool resume, const char *out, rb_error *err) {
     revbifpn_status status;
@@ -227,6 +238,7 @@ static revbifpn_status start(rb_trainer *t, bool resume, const char *out, rb_err
     rb_optimizer_start(&t->step.optimizer);
     if (checkpoint) TRY(read_checkpoint(t, path, err));
     if (!resume) TRY(rb_run_create(&t->run, out, &t->args, err));
+    if (!checkpoint) note_statistics(t);
     if (resume) {
         TRY(rb_run_save_args(&t->run, &t->args, err));
         TRY(rb_run_rewind_results(&t->run, t->progress.epoch, err));

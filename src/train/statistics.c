@@ -29,6 +29,10 @@ static revbifpn_status read_numbers(const char *option, const char *text, int ch
 
 revbifpn_status rb_train_statistics(const revbifpn_train_config *args, rb_preprocess *out, rb_error *err) {
     int channels = args->model.input_channels;
+    for (int i = 0; channels != 3 && i < channels; i++) { /* ImageNet's say nothing of other channels */
+        out->mean[i] = 0.5f;
+        out->std[i] = 0.25f;
+    }
     revbifpn_status status = read_numbers("mean", args->mean, channels, 0, out->mean, err);
     return status ? status : read_numbers("std", args->std, channels, 1e-4, out->std, err);
 }

@@ -54,7 +54,9 @@ static revbifpn_status add_next(rb_trainer *t, int batch, int batches, rb_step_r
     TRY(rb_loader_next(t->loader, &next, err));
     t->stop.held = false;
     *waited_ms += milliseconds() - start;
-    rb_images images = {.shape = {next.count, next.height, next.width, 3}, .bytes = next.images};
+    rb_images images = {.shape = {next.count, next.height, next.width, next.channels},
+                        .bytes = next.images,
+                        .words = next.words};
     images.mean = t->info.preprocess.mean;
     images.std = t->info.preprocess.std;
     rb_prepare_batch(&t->prepare, &next, &images);

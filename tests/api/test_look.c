@@ -22,7 +22,8 @@ static int clean_up(void **state) {
 #define WORKS(expression) assert_int_equal((expression), REVBIFPN_OK)
 
 static revbifpn_image random_picture(int width, int height) {
-    revbifpn_image image = {width, height, rb_alloc((size_t)width * (size_t)height * 3)};
+    revbifpn_image image = {.width = width, .height = height};
+    image.pixels = rb_alloc((size_t)width * (size_t)height * 3);
     rb_rng rng = rb_rng_open(1, RB_PURPOSE_TEST, 0, 0);
     assert_non_null(image.pixels);
     for (int i = 0; i < width * height * 3; i++) image.pixels[i] = (uint8_t)rb_rng_u32(&rng);
@@ -138,7 +139,8 @@ static int white_pixels(const revbifpn_image *image, int first_row, int last_row
 }
 
 static revbifpn_image gray_picture(int width, int height) {
-    revbifpn_image image = {width, height, rb_alloc((size_t)width * (size_t)height * 3)};
+    revbifpn_image image = {.width = width, .height = height};
+    image.pixels = rb_alloc((size_t)width * (size_t)height * 3);
     assert_non_null(image.pixels);
     memset(image.pixels, 100, (size_t)width * (size_t)height * 3);
     return image;

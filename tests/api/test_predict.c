@@ -51,7 +51,7 @@ static void memory_and_file_agree_also_after_loading(void **state) {
     rb_image drawn;
     CHECK_OK(rb_image_alloc(&drawn, 90, 70, &err), &err);
     rb_synth_draw(&drawn, 2, 5, 5);
-    revbifpn_image image = {drawn.width, drawn.height, drawn.pixels};
+    revbifpn_image image = {.width = drawn.width, .height = drawn.height, .pixels = drawn.pixels};
     revbifpn_model *model = make_model(), *loaded;
     revbifpn_prediction memory[10], file[10], again[10];
     int found;

@@ -165,8 +165,8 @@ static void options_are_checked(void **state) {
     mix_refuses(m, 6, "no box of such sides in 20 x 14");
     m = both(RB_MIX_BATCH), m.cut_min = 0, m.cut_max = 1;
     CHECK_OK(rb_mix_check(&m, 6, WIDTH, HEIGHT, &err), &err);
-    assert_int_equal(rb_mix_mode_parse(&m.mode, "half", &err), REVBIFPN_BAD_ARGUMENT);
-    assert_non_null(strstr(err.text, "mixup-mode 'half'"));
+    assert_int_equal(rb_mix_mode_parse(&m.mode, "quarter", &err), REVBIFPN_BAD_ARGUMENT);
+    assert_non_null(strstr(err.text, "mixup-mode 'quarter'"));
     rb_erase e = {.probability = 1, .count = 1};
     CHECK_OK(rb_erase_check(&e, &err), &err);
     CHECK_OK(rb_erase_mode_parse(&e.mode, "pixel", &err), &err);
@@ -210,11 +210,69 @@ static void erasing_draws_boxes(void **state) {
     assert_int_equal(rb_erase_draw(&e, 1, 1, 1, 0, 0, list), 0);
 }
 
+/* Half: the first half is drawn, mixed and labelled as `elem` does it; the second is left as it is. */
+static void half_is_the_first_half_of_elem(void **state) {
+    (void)state;
+    enum { SIZE = HEIGHT * WIDTH * 3 };
+    static uint8_t half[BATCH * SIZE], elem[BATCH * SIZE], before[BATCH * SIZE];
+    int mixed = 0;
+    for (uint64_t i = 0; i < 50; i++) {
+        rb_mixture h[BATCH], e[BATCH];
+        float th[BATCH * CLASSES], te[BATCH * CLASSES];
+        rb_rng rng = rb_rng_open(8, RB_PURPOSE_TEST, i, 0);
+        for (int k = 0; k < BATCH * SIZE; k++) before[k] = half[k] = elem[k] = (uint8_t)rb_rng_u32(&rng);
+        rb_mix m = both(RB_MIX_HALF);
+        rb_mix_draw(&m, BATCH, HEIGHT, WIDTH, 2, 1, i, h);
+        m.mode = RB_MIX_ELEM;
+        rb_mix_draw(&m, BATCH, HEIGHT, WIDTH, 2, 1, i, e);
+        rb_mix_images(h, BATCH, HEIGHT, WIDTH, half);
+        rb_mix_images(e, BATCH, HEIGHT, WIDTH, elem);
+        rb_mix_targets(h, BATCH, CLASSES, 0.1, labels, th);
+        rb_mix_targets(e, BATCH, CLASSES, 0.1, labels, te);
+        assert_memory_equal(half, elem, sizeof half / 2);
+        assert_memory_equal(half + sizeof half / 2, before + sizeof half / 2, sizeof half / 2);
+        assert_memory_equal(th, te, sizeof th / 2);
+        mixed += memcmp(half, before, sizeof half / 2) != 0;
+    }
+    assert_true(mixed > 40);
+}
+
+/* On values of 8 bits both do the same; and 16 bits stay within their range. */
+static void words_are_mixed_as_bytes(void **state) {
+    (void)state;
+    enum { SIZE = BATCH * HEIGHT * WIDTH * 3 };
+    static uint8_t bytes[SIZE];
+    static uint16_t words[SIZE], large[SIZE], was[SIZE];
+    for (uint64_t i = 0; i < 60; i++) {
+        rb_mixture mixtures[BATCH];
+        rb_rng rng = rb_rng_open(9, RB_PURPOSE_TEST, i, 0);
+        for (int k = 0; k < SIZE; k++) {
+            words[k] = bytes[k] = (uint8_t)rb_rng_u32(&rng);
+            was[k] = large[k] = (uint16_t)(65535 - words[k]);
+        }
+        rb_mix m = both((rb_mix_mode)(i % 4));
+        rb_mix_draw(&m, BATCH, HEIGHT, WIDTH, 2, 1, i, mixtures);
+        rb_mix_images(mixtures, BATCH, HEIGHT, WIDTH, bytes);
+        rb_mix_words(mixtures, BATCH, HEIGHT, WIDTH, 3, words);
+        rb_mix_words(mixtures, BATCH, HEIGHT, WIDTH, 3, large);
+        for (int k = 0; k < SIZE; k++) {
+            const rb_mixture *x = &mixtures[k / (SIZE / BATCH)];
+            int partner = (BATCH - 1 - k / (SIZE / BATCH)) * (SIZE / BATCH) + k % (SIZE / BATCH);
+            double want = (double)x->share * was[k] + (double)x->rest * was[partner];
+            assert_int_equal(words[k], bytes[k]);
+            if (!x->cut && !(fabs(large[k] - want) <= 0.51)) fail_msg("%d, wanted %g", large[k], want);
+            if (x->cut) assert_true(large[k] == was[k] || large[k] == was[partner]);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shares_have_the_right_moments),
         cmocka_unit_test(modes_draw_for_batch_pair_or_element),
         cmocka_unit_test(boxes_are_inside_and_give_the_share),
+        cmocka_unit_test(half_is_the_first_half_of_elem),
+        cmocka_unit_test(words_are_mixed_as_bytes),
         cmocka_unit_test(targets_add_up),
         cmocka_unit_test(no_mixing_changes_nothing),
         cmocka_unit_test(options_are_checked),

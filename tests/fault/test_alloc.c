@@ -144,6 +144,8 @@ static void ignore_argument(void *user, const char *name, const char *old, const
     (void)user, (void)name, (void)old, (void)new;
 }
 
+static int bits; /* of runs and checks; 0: 8 */
+
 /* Opens a run (new or not), takes one step, writes a checkpoint. With an average of the weights the step is a
  * whole epoch, so that the average is judged and saved, too. */
 static revbifpn_status one_step(bool resume, bool average, int workers, rb_error *err) {
@@ -157,6 +159,7 @@ static revbifpn_status one_step(bool resume, bool average, int workers, rb_error
     c.batch = 4;
     c.epochs = 1000000; /* a resumed one goes on */
     c.workers = workers;
+    c.bits = bits;
     c.hash = average ? REVBIFPN_HASH_TENSOR : REVBIFPN_HASH_STEP;
     if (average) {
         c.opt = REVBIFPN_RMSPROPTF;
@@ -275,6 +278,38 @@ fail:
     return status;
 }
 
+/* Rasters: a run of a whole epoch on 16 bits, a picture for its last weights, a check. */
+static revbifpn_status rasters(rb_error *err) {
+    revbifpn *ctx = NULL;
+    revbifpn_model *model = NULL;
+    revbifpn_image image = {0}, seen = {0};
+    revbifpn_prediction best[3];
+    revbifpn_check_report report;
+    int found, index;
+    char weights[4300], picture[4400];
+    revbifpn_status status;
+    snprintf(weights, sizeof weights, "%s/weights/last.safetensors", run);
+    snprintf(picture, sizeof picture, "%s/val/ring/0001.jpg", data);
+    revbifpn_check_options check = revbifpn_default_check();
+    check.data = data;
+    check.bits = bits = 16;
+    status = one_step(false, true, 0, err);
+    bits = 0;
+    if (status != REVBIFPN_OK) return status;
+    TRY(open_context(&ctx, err));
+    TRY(told(ctx, revbifpn_check(ctx, &check, &report), err));
+    TRY(told(ctx, revbifpn_model_load(ctx, weights, &model), err));
+    TRY(told(ctx, revbifpn_model_image(model, picture, &image), err));
+    TRY(told(ctx, revbifpn_predict(model, &image, best, 3, &found), err));
+    TRY(told(ctx, revbifpn_saliency(model, &image, &index, NULL, &seen), err));
+fail:
+    revbifpn_image_free(&image);
+    revbifpn_image_free(&seen);
+    revbifpn_model_free(&model);
+    revbifpn_close(&ctx);
+    return status;
+}
+
 /* Lists of good and bad pictures, and the files of CIFAR-10. */
 static revbifpn_status lists(rb_error *err) {
     revbifpn *ctx = NULL;
@@ -341,6 +376,7 @@ static void training(void **state) {
     fail_each("a new run with an average", new_average, true);
     fail_each("a resumed run with an average", resumed_average, true);
     fail_each("two runs compared", compare_runs, true);
+    fail_each("16 bits", rasters, true);
 }
 
 static void files(void **state) {

@@ -417,7 +417,7 @@ static void wrong_requests_are_refused(void **state) {
     assert_int_equal(rb_image_decode("x", b.bytes, b.size, &(rb_decode_options){.max_pixels = 1 << 22},
                                      &image, NULL, &err),
                      REVBIFPN_UNSUPPORTED);
-    assert_int_equal(rb_image_decode("x", (const uint8_t *)"II*\0rest", 8, &plain, &image, NULL, &err),
+    assert_int_equal(rb_image_decode("x", (const uint8_t *)"8BPSrest", 8, &plain, &image, NULL, &err),
                      REVBIFPN_UNSUPPORTED);
     assert_int_equal(rb_image_read("/no/such/file", &plain, &image, NULL, &err), REVBIFPN_IO_FAILED);
     assert_int_equal(rb_image_alloc(&image, 0, 4, &err), REVBIFPN_BAD_ARGUMENT);

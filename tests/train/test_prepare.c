@@ -111,6 +111,21 @@ static void mixing_ends_but_targets_stay_soft(void **state) {
     rb_prepare_close(&p);
 }
 
+static void half_a_batch_remains(void **state) {
+    (void)state;
+    rb_prepare p;
+    rb_images images = {0};
+    rb_prepare_options o = all_options();
+    o.mix.mode = RB_MIX_HALF;
+    opened(&p, o);
+    rb_batch batch = new_batch(2, 0);
+    rb_prepare_batch(&p, &batch, &images);
+    assert_int_equal(images.shape.n, BATCH / 2);
+    assert_true(images.patch_count > 0);
+    for (int i = 0; i < images.patch_count; i++) assert_in_range(images.patches[i].image, 0, BATCH / 2 - 1);
+    rb_prepare_close(&p);
+}
+
 static void nothing_asked_nothing_done(void **state) {
     (void)state;
     static uint8_t before[BYTES];
@@ -146,6 +161,7 @@ static void memory_runs_out(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_after_a_resume),
+        cmocka_unit_test(half_a_batch_remains),
         cmocka_unit_test(mixing_ends_but_targets_stay_soft),
         cmocka_unit_test(nothing_asked_nothing_done),
         cmocka_unit_test(memory_runs_out),

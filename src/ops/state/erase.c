@@ -4,7 +4,7 @@
 
 #include "ops/profile.h"
 
-enum { CELL = 4, CHANNELS = 8 };
+enum { CELL = 4, CHANNELS = 64 };
 
 typedef struct erase_job {
     const rb_stem *s;

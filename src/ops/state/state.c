@@ -18,9 +18,14 @@ static float normalised(const rb_stem *s, uint8_t byte, int ci) {
     return ((float)byte - 255.0f * s->mean[ci]) / (255.0f * s->std[ci]);
 }
 
+static float normalised_word(const rb_stem *s, uint16_t word, int ci) {
+    return ((float)word - 65535.0f * s->mean[ci]) / (65535.0f * s->std[ci]);
+}
+
 /* The normalised value of image channel ci at that pixel. */
 static float picture_at(const rb_stem *s, size_t pixel, int ci) {
     size_t at = pixel * (size_t)s->image.c + (size_t)ci;
+    if (s->words) return normalised_word(s, s->words[at], ci);
     return s->bytes ? normalised(s, s->bytes[at], ci) : s->floats[at];
 }
 
@@ -105,7 +110,7 @@ void rb_stem_forward(rb_exec *x, const rb_stem *s, rb_watch *watch) {
     size_t mark = rb_arena_mark(&x->scratch);
     stem_job job = {.s = s, .rows = rb_arena_push(&x->scratch, (size_t)rows * sizeof(rb_watch))};
     int32_t *table = rb_arena_push(&x->scratch, (size_t)s->image.c * BYTES * sizeof *table);
-    double bytes = (double)rb_elements(s->image) * (s->bytes ? 1 : 4);
+    double bytes = (double)rb_elements(s->image) * (s->bytes ? 1 : s->words ? 2 : 4);
     bytes += 4.0 * (double)rb_pixels(s->image) * s->repeated;
     RB_RUN(x, RB_PROFILE_STEM, 0, bytes, run_stem(x->pool, rows, table, &job));
     for (int i = 0; !x->dry && i < rows; i++) rb_watch_merge(watch, &job.rows[i]);
