@@ -28,6 +28,10 @@ static bool is_file(const cli_option *o) {
            (strstr(o->value, "DIR") || strstr(o->value, "FILE") || strstr(o->value, "RUN"));
 }
 
+/* Whether the value is a network: a published name, or a file. */
+static bool is_network(const cli_option *o) { return !strcmp(o->name, "model") && o->kind == CLI_TEXT; }
+#define NETWORKS "s0 s1 s2 s3 s4 s5 s6"
+
 /* ---- bash ---- */
 
 static void bash_verb(FILE *out, const cli_verb *v) {
@@ -39,6 +43,9 @@ static void bash_verb(FILE *out, const cli_verb *v) {
             fputs("COMPREPLY=($(compgen -W \"", out);
             choices(out, o->choices);
             fputs("\" -- \"$word\")) ;;\n", out);
+        } else if (is_network(o)) {
+            fputs("COMPREPLY=($(compgen -W \"" NETWORKS "\" -- \"$word\") $(compgen -f -- \"$word\")) ;;\n",
+                  out);
         } else {
             fputs(is_file(o) ? "COMPREPLY=($(compgen -f -- \"$word\")) ;;\n" : "COMPREPLY=() ;;\n", out);
         }
@@ -80,6 +87,8 @@ static void zsh_option(FILE *out, const cli_option *o) {
         fputs(":value:(", out);
         choices(out, o->choices);
         fputc(')', out);
+    } else if (is_network(o)) {
+        fputs(":network:{compadd -- " NETWORKS "; _files}", out);
     } else if (o->kind != CLI_FLAG) {
         fputs(is_file(o) ? ":file:_files" : ":value: ", out);
     }
@@ -93,7 +102,8 @@ static void zsh(FILE *out) {
         zsh_text(out, v->summary);
         fputc('\'', out);
     }
-    fputs(")\n    if ((CURRENT == 2)); then\n        _describe verb verbs\n        return\n    fi\n"
+    fputs("\n        '--help:the verbs'\n        '--version:of the program')\n    if ((CURRENT == 2)); "
+          "then\n        _describe verb verbs\n        return\n    fi\n"
           "    local verb=$words[2]\n    shift words\n    ((CURRENT--))\n    case $verb in\n",
           out);
     for (const cli_verb *v = cli_verbs; v->name; v++) {
@@ -106,15 +116,22 @@ static void zsh(FILE *out) {
 
 /* ---- fish ---- */
 
+/* The verb is the first word and no other: a folder may be called "train". */
 static void fish(FILE *out) {
-    fputs("# fish completion of revbifpn\n", out);
+    fputs("# fish completion of revbifpn\nfunction __revbifpn_verb\n    set -l words (commandline -opc)\n"
+          "    test \"$words[2]\" = \"$argv[1]\"\nend\n"
+          "complete -c revbifpn -n '__revbifpn_verb \"\"' -f -l help -d 'the verbs'\n"
+          "complete -c revbifpn -n '__revbifpn_verb \"\"' -f -l version -d 'of the program'\n",
+          out);
     for (const cli_verb *v = cli_verbs; v->name; v++) {
-        fprintf(out, "complete -c revbifpn -n __fish_use_subcommand -f -a %s -d ", v->name);
+        fprintf(out, "complete -c revbifpn -n '__revbifpn_verb \"\"' -f -a %s -d ", v->name);
         quoted(out, v->summary);
-        fputc('\n', out);
+        fprintf(out, "\ncomplete -c revbifpn -n '__revbifpn_verb %s' -l help -d 'the options'\n", v->name);
         for (const cli_option *o = v->options; o->name; o++) {
-            fprintf(out, "complete -c revbifpn -n '__fish_seen_subcommand_from %s' -l %s", v->name, o->name);
-            if (o->kind == CLI_CHOICE) {
+            fprintf(out, "complete -c revbifpn -n '__revbifpn_verb %s' -l %s", v->name, o->name);
+            if (is_network(o)) {
+                fputs(" -r -F -a '" NETWORKS "'", out);
+            } else if (o->kind == CLI_CHOICE) {
                 fputs(" -x -a '", out);
                 choices(out, o->choices);
                 fputc('\'', out);

@@ -6,10 +6,13 @@
 #include <stdarg.h>
 #include <string.h>
 
-int cli_open(const cli_args *args, revbifpn **out) {
+int cli_open(const cli_args *args, revbifpn **out) { return cli_open_watched(args, NULL, out); }
+
+int cli_open_watched(const cli_args *args, int (*stop)(void *user), revbifpn **out) {
     revbifpn_options options = revbifpn_default_options();
     options.threads = (int)cli_int(args, "threads");
     options.cpu = cli_text(args, "cpu");
+    options.stop = stop;
     revbifpn_status status = revbifpn_open(out, &options);
     if (status == REVBIFPN_OK) return CLI_OK;
     int code = cli_report(args, *out, status);

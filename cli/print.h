@@ -13,6 +13,8 @@ enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_DOES_NOT_FIT = 3, CLI_FAUL
 
 /* Opens a context with --threads and --cpu. Failing, it prints why, and *out is NULL. */
 int cli_open(const cli_args *args, revbifpn **out);
+/* The same, asking `stop` while data sets are read. */
+int cli_open_watched(const cli_args *args, int (*stop)(void *user), revbifpn **out);
 /* Prints the context's message as one line on stderr; returns the exit status that belongs to `status`. */
 int cli_report(const cli_args *args, const revbifpn *ctx, revbifpn_status status);
 /* A wrong combination of options: one line on stderr; returns CLI_USAGE. */

@@ -286,7 +286,7 @@ static int train(cli_args *args, cli_layers *layers) {
     int code = resume ? CLI_OK : complete(args, layers);
     if (!code && resume && cli_given(args, "out"))
         code = cli_usage(args, "--out and --resume exclude each other");
-    if (!code) code = cli_open(args, &r.ctx);
+    if (!code) code = cli_open_watched(args, asked_to_stop, &r.ctx);
     if (code) return code;
     revbifpn_train_config config = revbifpn_default_train();
     config.origins = cli_origins(args, resume, layers);

@@ -24,9 +24,10 @@
  *
  * Conventions. Every function that can fail returns a revbifpn_status; the one-line text of the last failure
  * is in revbifpn_message(). The library never prints, exits or aborts. A context and all that was made from
- * it belong to one thread at a time; different contexts are independent. Structs that begin with struct_size
- * come from their revbifpn_default_…() function. Strings passed in are copied; strings handed out live as
- * long as their owner. */
+ * it belong to one thread at a time; different contexts are independent. Options, structs that begin with
+ * struct_size, come from their revbifpn_default_…() function and may be of another version than the library:
+ * what an older one lacks has its default, what a newer one has more must be 0 (else BAD_ARGUMENT). Strings
+ * passed in are copied; strings handed out live as long as their owner. */
 #ifndef REVBIFPN_H
 #define REVBIFPN_H
 
@@ -46,6 +47,15 @@ extern "C" {
 #define REVBIFPN_API
 #define REVBIFPN_CHECKED
 #endif
+
+/* Defines revbifpn_default_NAME(), which returns a `type` with its defaults. It is a part of the program, so
+ * that struct_size is what the program was compiled with; revbifpn_init_NAME() fills as many bytes. */
+#define REVBIFPN_DEFAULT(type, NAME)                                                                         \
+    static inline type revbifpn_default_##NAME(void) {                                                       \
+        type options;                                                                                        \
+        revbifpn_init_##NAME(&options, sizeof options);                                                      \
+        return options;                                                                                      \
+    }
 
 /* Result of every function that can fail; the text is in revbifpn_message(). */
 typedef enum revbifpn_status {
@@ -67,7 +77,8 @@ typedef enum revbifpn_status {
 enum { REVBIFPN_MAX_STREAMS = 6 };
 
 /* A network: the reversible pyramid, then optionally a neck, then optionally a classification head (DESIGN
- * 3). Arrays go from the finest stream to the coarsest and have `streams` entries. */
+ * 3). Arrays go from the finest stream to the coarsest and have `streams` entries. It comes from
+ * revbifpn_config(), is a part of other structs, and so has one size: struct_size must be it. */
 typedef struct revbifpn_model_config {
     size_t struct_size;
     char name[32];                         /* "s0" … "s6", or any name for a custom network */
@@ -97,12 +108,29 @@ typedef struct revbifpn_model_config {
 /* ---- context ---- */
 
 typedef struct revbifpn revbifpn;
+typedef enum revbifpn_log_level { REVBIFPN_LOG_NOTICE, REVBIFPN_LOG_WARNING } revbifpn_log_level;
 typedef struct revbifpn_options {
     size_t struct_size;
     int threads;     /* 0: as many as the affinity mask and the cgroup quota allow */
     const char *cpu; /* "ref", "avx2", "avx512"; NULL: REVBIFPN_CPU of the environment, else the best */
+    /* The program's functions; any may be NULL. None may call into this context. */
+    void *user; /* handed to them */
+    /* Memory of the context and of all that is made from it: `bytes` ≥ 1 bytes whose address is a multiple of
+     * `alignment` (a power of two, at most 4096), with any content; or NULL, then the call fails with
+     * OUT_OF_MEMORY. `release` gets each block back with its `bytes`. Both or neither; they are called by all
+     * threads of the context at once. Neither sees what libjpeg, libpng, libwebp, giflib and jansson take
+     * while they work, nor stacks of threads. */
+    void *(*allocate)(void *user, size_t bytes, size_t alignment);
+    void (*release)(void *user, void *block, size_t bytes);
+    /* One line, without its end, of what went otherwise than asked but does not fail the call; also what
+     * revbifpn_report.note and revbifpn_val_options.note tell. In the thread of the call. */
+    void (*log)(void *user, revbifpn_log_level level, const char *line);
+    /* Asked while a call reads a data set's folders, lists and shards; other than 0: it fails, STOPPED. In
+     * the thread of the call. Training and validation ask revbifpn_trainer_watch()'s function. */
+    int (*stop)(void *user);
 } revbifpn_options;
-REVBIFPN_API revbifpn_options revbifpn_default_options(void);
+REVBIFPN_API void revbifpn_init_options(revbifpn_options *out, size_t struct_size);
+REVBIFPN_DEFAULT(revbifpn_options, options)
 
 /* Opens a context; options may be NULL. When it fails *out is set all the same (unless memory is out), so
  * that revbifpn_message tells why; close it as usual. */
@@ -244,7 +272,8 @@ typedef struct revbifpn_synth_options {
     int train_images, val_images, classes, side;
     uint64_t seed;
 } revbifpn_synth_options;
-REVBIFPN_API revbifpn_synth_options revbifpn_default_synth(void);
+REVBIFPN_API void revbifpn_init_synth(revbifpn_synth_options *out, size_t struct_size);
+REVBIFPN_DEFAULT(revbifpn_synth_options, synth)
 REVBIFPN_API revbifpn_status revbifpn_synth(revbifpn *ctx, const revbifpn_synth_options *options,
                                             void (*progress)(void *user, int done, int all),
                                             void *user) REVBIFPN_CHECKED;
@@ -294,7 +323,8 @@ typedef struct revbifpn_onnx_options {
     int dynamic_size; /* 1: height and width are free (multiples of 4·2^(streams−1)); the batch always is */
     int keep_norms;   /* 1: norms stay BatchNormalization; 0: folded into the weights */
 } revbifpn_onnx_options;
-REVBIFPN_API revbifpn_onnx_options revbifpn_default_onnx(void);
+REVBIFPN_API void revbifpn_init_onnx(revbifpn_onnx_options *out, size_t struct_size);
+REVBIFPN_DEFAULT(revbifpn_onnx_options, onnx)
 /* Writes the network as an ONNX file (opset 17), for inference. Input "input", float n,channels,height,width:
  * pixels / 255 (16-bit ones / 65535), less mean, by deviation. Output "logits" n,classes, or the maps "p2",
  * "p3", …: n,c,h,w from fine to coarse. metadata_props: model, size, preprocessing, classes, config.
@@ -374,7 +404,8 @@ typedef struct revbifpn_val_options {
     void (*note)(void *user, const char *line); /* of each unreadable or damaged picture; may be NULL */
     void *user;
 } revbifpn_val_options;
-REVBIFPN_API revbifpn_val_options revbifpn_default_val(void);
+REVBIFPN_API void revbifpn_init_val(revbifpn_val_options *out, size_t struct_size);
+REVBIFPN_DEFAULT(revbifpn_val_options, val)
 REVBIFPN_API revbifpn_status revbifpn_evaluate(revbifpn_model *model, const revbifpn_val_options *options,
                                                revbifpn_metrics *out) REVBIFPN_CHECKED;
 
@@ -421,7 +452,8 @@ typedef struct revbifpn_bench_result {
     double data_wait_seconds;     /* mean wait for a batch */
     double preparing_cpu_seconds; /* processor time of reading, decoding and augmenting a picture */
 } revbifpn_bench_result;
-REVBIFPN_API revbifpn_bench_options revbifpn_default_bench(void);
+REVBIFPN_API void revbifpn_init_bench(revbifpn_bench_options *out, size_t struct_size);
+REVBIFPN_DEFAULT(revbifpn_bench_options, bench)
 /* Steps on random pictures; one step of warm-up is not counted. With `data` they are followed by as many
  * steps on pictures below that folder (any layout; training only), in alternating blocks of at most eight;
  * the first four steps of a fed block are not counted, since the loader is then ahead by as much as it ever

@@ -27,7 +27,8 @@ typedef struct revbifpn_shard_report {
     int shards, pictures, classes;
     uint64_t bytes;
 } revbifpn_shard_report;
-REVBIFPN_API revbifpn_shard_options revbifpn_default_shards(void);
+REVBIFPN_API void revbifpn_init_shards(revbifpn_shard_options *out, size_t struct_size);
+REVBIFPN_DEFAULT(revbifpn_shard_options, shards)
 /* Writes shards with the files of a data set, which stay as they are. Training on them gives the bits that
  * training on the data set gives. The same data and options give the same files. */
 REVBIFPN_API revbifpn_status revbifpn_shards(revbifpn *ctx, const revbifpn_shard_options *options,
@@ -81,7 +82,8 @@ typedef struct revbifpn_check_options {
     void (*class_count)(void *user, const char *name, int train, int val); /* at the end, class by class */
     void *user;
 } revbifpn_check_options;
-REVBIFPN_API revbifpn_check_options revbifpn_default_check(void);
+REVBIFPN_API void revbifpn_init_check(revbifpn_check_options *out, size_t struct_size);
+REVBIFPN_DEFAULT(revbifpn_check_options, check)
 /* Decodes every picture, with the threads of the context, and changes nothing (but for indexes of shards,
  * which are kept beside them). Memory: one picture for each thread, and about 100 bytes for each picture of
  * the set. Errors: of the data set as a whole, as in training. */

@@ -83,7 +83,8 @@ typedef struct revbifpn_train_config {
     int bn_eval;                  /* norms use the running statistics, which do not move */
     const char *recipe, *origins; /* for args.json only: a name; lines "OPTION=WHERE ITS VALUE IS FROM" */
 } revbifpn_train_config;
-REVBIFPN_API revbifpn_train_config revbifpn_default_train(void);
+REVBIFPN_API void revbifpn_init_train(revbifpn_train_config *out, size_t struct_size);
+REVBIFPN_DEFAULT(revbifpn_train_config, train)
 
 /* Calls `visit` for each argument that the run in config->out was started with and `config` has otherwise;
  * names and values as in args.json ("lr", "model.drop"). BAD_ARGUMENT when there is no run, BAD_FILE. */

@@ -9,16 +9,21 @@
 #include "base/rng.h"
 #include "model/config.h"
 
-revbifpn_bench_options revbifpn_default_bench(void) {
+static revbifpn_bench_options default_bench(void) {
     return (revbifpn_bench_options){
         .struct_size = sizeof(revbifpn_bench_options), .batch = 16, .steps = 5, .training = 1, .workers = 2};
+}
+
+void revbifpn_init_bench(revbifpn_bench_options *out, size_t struct_size) {
+    revbifpn_bench_options options = default_bench();
+    rb_api_init(out, struct_size, &options, sizeof options);
 }
 
 static revbifpn_status open_bench(rb_bench *b) {
     revbifpn_status status;
     rb_error *err = &b->ctx->error;
     const revbifpn_bench_options *o = b->options;
-    TRY(rb_config_check(&o->model, err));
+    TRY(rb_api_check_config(&o->model, err));
     b->image = (rb_shape){o->batch, o->height, o->width, o->model.input_channels};
     TRY(rb_model_check_input(&o->model, b->image, o->training, err));
     TRY(rb_model_create(&b->network, &o->model, err));
@@ -185,8 +190,8 @@ static void summarise(rb_bench *b, revbifpn_bench_result *out) {
     out->arena_high_bytes = b->step.exec.kept.high + b->step.exec.scratch.high;
 }
 
-revbifpn_status revbifpn_bench(revbifpn *ctx, const revbifpn_bench_options *options,
-                               revbifpn_bench_result *out) {
+static revbifpn_status bench(revbifpn *ctx, const revbifpn_bench_options *options,
+                             revbifpn_bench_result *out) {
     revbifpn_status status;
     rb_bench b = {.ctx = ctx, .options = options};
     if (options->steps < 1 || options->batch < 1)
@@ -210,4 +215,12 @@ fail:
     rb_free(b.labels);
     rb_free(b.seconds);
     return status;
+}
+
+revbifpn_status revbifpn_bench(revbifpn *ctx, const revbifpn_bench_options *options,
+                               revbifpn_bench_result *out) {
+    RB_ENTER(ctx);
+    revbifpn_bench_options own = default_bench();
+    revbifpn_status status = rb_api_take(&own, sizeof own, options, "bench_options", &ctx->error);
+    return status ? status : bench(ctx, &own, out);
 }

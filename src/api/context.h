@@ -2,7 +2,9 @@
 #ifndef RB_API_CONTEXT_H
 #define RB_API_CONTEXT_H
 
+#include "api/options.h"
 #include "base/cpu.h"
+#include "base/host.h"
 #include "base/threads.h"
 #include "data/augment.h"
 #include "image/image.h"
@@ -11,6 +13,7 @@
 
 struct revbifpn {
     rb_error error;
+    rb_host host;
     rb_cpu_level level;
     rb_ops ops;
     rb_pool *pool;
@@ -22,11 +25,18 @@ struct revbifpn_model {
     rb_model network;
     rb_exec exec; /* opened for batches of the shape `ready` */
     rb_shape ready;
-    bool backward;   /* … and for a backward pass after it */
-    uint8_t *input;  /* one batch of that shape … */
-    uint16_t *words; /* … or this, when the network takes rasters */
-    char number[16]; /* text of a class without a name */
+    bool backward;       /* … and for a backward pass after it */
+    uint8_t *input;      /* one batch of that shape … */
+    uint16_t *words;     /* … or this, when the network takes rasters */
+    char (*numbers)[12]; /* classes: their numbers as text, when they have no names; or NULL */
 };
+
+/* First in every public function that may allocate, log or ask: the context's host is in use until the
+ * function returns. The one before comes back: the function may have been called by one of the program's,
+ * which was called for another context. */
+#define RB_ENTER(context)                                                                                    \
+    __attribute__((cleanup(rb_api_leave), unused)) rb_host *host_before = rb_host_use(&(context)->host)
+static inline void rb_api_leave(rb_host *const *before) { rb_host_use(*before); }
 
 /* Builds a network without weights, for questions about it. Checks config and size. */
 revbifpn_status rb_api_network(revbifpn *ctx, const revbifpn_model_config *config, rb_shape image,

@@ -7,6 +7,7 @@
 enum { MAX_PIXELS = 178000000 };
 
 revbifpn_status revbifpn_image_read(revbifpn *ctx, const char *path, revbifpn_image *out) {
+    RB_ENTER(ctx);
     rb_image image;
     rb_decode_options options = {.max_pixels = MAX_PIXELS};
     revbifpn_status status = rb_image_read(path, &options, &image, NULL, &ctx->error);
@@ -16,6 +17,7 @@ revbifpn_status revbifpn_image_read(revbifpn *ctx, const char *path, revbifpn_im
 }
 
 revbifpn_status revbifpn_model_image(revbifpn_model *model, const char *path, revbifpn_image *out) {
+    RB_ENTER(model->ctx);
     revbifpn_status status;
     rb_error *err = &model->ctx->error;
     rb_image shown = {0};
@@ -37,6 +39,7 @@ fail:
 }
 
 revbifpn_status revbifpn_image_write_png(revbifpn *ctx, const char *path, const revbifpn_image *image) {
+    RB_ENTER(ctx);
     rb_image view = {image->width, image->height, image->pixels};
     return rb_image_write_png(path, &view, &ctx->error);
 }
@@ -49,6 +52,7 @@ void revbifpn_image_free(revbifpn_image *image) {
 
 revbifpn_status revbifpn_find_pictures(revbifpn *ctx, const char *folder,
                                        int (*visit)(void *user, const char *path), void *user) {
+    RB_ENTER(ctx);
     rb_split found;
     revbifpn_status status = rb_split_find(&found, folder, &ctx->error);
     if (status != REVBIFPN_OK) return status;
@@ -57,12 +61,17 @@ revbifpn_status revbifpn_find_pictures(revbifpn *ctx, const char *folder,
     return REVBIFPN_OK;
 }
 
-revbifpn_synth_options revbifpn_default_synth(void) {
+static revbifpn_synth_options default_synth(void) {
     return (revbifpn_synth_options){.struct_size = sizeof(revbifpn_synth_options),
                                     .train_images = 600,
                                     .val_images = 150,
                                     .classes = 6,
                                     .side = 64};
+}
+
+void revbifpn_init_synth(revbifpn_synth_options *out, size_t struct_size) {
+    revbifpn_synth_options options = default_synth();
+    rb_api_init(out, struct_size, &options, sizeof options);
 }
 
 typedef struct synth_progress {
@@ -76,8 +85,12 @@ static int report_synth(void *arg, int done, int all) {
     return 0;
 }
 
-revbifpn_status revbifpn_synth(revbifpn *ctx, const revbifpn_synth_options *o,
+revbifpn_status revbifpn_synth(revbifpn *ctx, const revbifpn_synth_options *given,
                                void (*progress)(void *user, int done, int all), void *user) {
+    RB_ENTER(ctx);
+    revbifpn_synth_options own = default_synth(), *o = &own;
+    revbifpn_status status = rb_api_take(o, sizeof *o, given, "synth_options", &ctx->error);
+    if (status != REVBIFPN_OK) return status;
     if (!o->folder) return rb_fail(&ctx->error, REVBIFPN_BAD_ARGUMENT, "synth: no folder named");
     rb_synth_options options = {.images_train = o->train_images,
                                 .images_val = o->val_images,

@@ -15,6 +15,7 @@ void revbifpn_map_free(revbifpn_map *map) {
 }
 
 revbifpn_status revbifpn_map_write_npy(revbifpn *ctx, const char *path, const revbifpn_map *map) {
+    RB_ENTER(ctx);
     const int shape[3] = {map->channels, map->height, map->width};
     return rb_npy_write(path, map->values, shape, 3, &ctx->error);
 }
@@ -61,6 +62,7 @@ fail:
 
 revbifpn_status revbifpn_features(revbifpn_model *model, const revbifpn_image *image,
                                   revbifpn_map maps[REVBIFPN_MAX_STREAMS], int *count) {
+    RB_ENTER(model->ctx);
     revbifpn_status status;
     rb_pass pass;
     *count = 0;
@@ -140,6 +142,7 @@ fail:
 
 revbifpn_status revbifpn_saliency(revbifpn_model *model, const revbifpn_image *image, int *index,
                                   revbifpn_map *gradient, revbifpn_image *picture) {
+    RB_ENTER(model->ctx);
     revbifpn_status status;
     revbifpn *ctx = model->ctx;
     rb_pass pass;
@@ -183,6 +186,7 @@ fail:
 
 revbifpn_status revbifpn_image_annotate(revbifpn *ctx, revbifpn_image *image, const char *const *lines,
                                         int count) {
+    RB_ENTER(ctx);
     revbifpn_status status;
     if (!image->pixels || image->width < 1)
         return rb_fail(&ctx->error, REVBIFPN_BAD_ARGUMENT, "no picture to write on");

@@ -60,9 +60,10 @@ fail:
 
 revbifpn_status revbifpn_model_create(revbifpn *ctx, const revbifpn_model_config *config, uint64_t seed,
                                       revbifpn_model **out) {
+    RB_ENTER(ctx);
     revbifpn_status status;
     *out = NULL;
-    TRY(rb_config_check(config, &ctx->error));
+    TRY(rb_api_check_config(config, &ctx->error));
     TRY(open_model(ctx, config, out));
     (*out)->info =
         (rb_weights_info){.config = *config, .preprocess = rb_preprocess_default(), .grid = RB_GRID_START};
@@ -79,7 +80,7 @@ static revbifpn_status read_info(revbifpn *ctx, const rb_tensor_file *file,
     char difference[200];
     const char *path = rb_tensor_file_path(file);
     if (!config) return rb_weights_read_info(file, info, &ctx->error);
-    TRY(rb_config_check(config, &ctx->error));
+    TRY(rb_api_check_config(config, &ctx->error));
     *info =
         (rb_weights_info){.config = *config, .preprocess = rb_preprocess_default(), .grid = RB_GRID_START};
     if (!rb_tensor_file_metadata(file, "config")) return REVBIFPN_OK;
@@ -112,15 +113,18 @@ fail:
 }
 
 revbifpn_status revbifpn_model_load(revbifpn *ctx, const char *path, revbifpn_model **out) {
+    RB_ENTER(ctx);
     return load(ctx, path, NULL, NULL, out);
 }
 
 revbifpn_status revbifpn_model_save(revbifpn_model *model, const char *path) {
+    RB_ENTER(model->ctx);
     return rb_weights_save(path, &model->network.params, &model->info, NULL, &model->ctx->error);
 }
 
 revbifpn_status revbifpn_convert(revbifpn *ctx, const char *weights, const char *out, const char *key,
                                  const revbifpn_model_config *config) {
+    RB_ENTER(ctx);
     revbifpn_status status;
     revbifpn_model *model = NULL;
     static const char ending[] = ".safetensors";
@@ -137,6 +141,7 @@ fail:
 
 revbifpn_status revbifpn_model_prepare(revbifpn_model *model, int width, int height, double crop_pct,
                                        const char *interpolation) {
+    RB_ENTER(model->ctx);
     revbifpn_status status;
     rb_error *err = &model->ctx->error;
     revbifpn_model_config config = model->info.config;
@@ -164,6 +169,7 @@ void revbifpn_model_free(revbifpn_model **handle) {
     rb_weights_info_close(&model->info);
     rb_free(model->input);
     rb_free(model->words);
+    rb_free(model->numbers);
     rb_free(model);
     *handle = NULL;
 }
@@ -222,6 +228,7 @@ fail:
 
 revbifpn_status revbifpn_recover(revbifpn_model *model, const revbifpn_image *image, revbifpn_image *seen,
                                  revbifpn_image *recovered) {
+    RB_ENTER(model->ctx);
     revbifpn_status status;
     revbifpn *ctx = model->ctx;
     rb_image before = {0}, after = {0};

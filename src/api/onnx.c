@@ -5,15 +5,24 @@
 #include "image/image.h"
 #include "onnx/export.h"
 
-revbifpn_onnx_options revbifpn_default_onnx(void) {
+static revbifpn_onnx_options default_onnx(void) {
     return (revbifpn_onnx_options){.struct_size = sizeof(revbifpn_onnx_options)};
+}
+
+void revbifpn_init_onnx(revbifpn_onnx_options *out, size_t struct_size) {
+    revbifpn_onnx_options options = default_onnx();
+    rb_api_init(out, struct_size, &options, sizeof options);
 }
 
 revbifpn_status revbifpn_export_onnx(revbifpn_model *model, const char *path,
                                      const revbifpn_onnx_options *options) {
-    revbifpn_onnx_options usual = revbifpn_default_onnx();
-    return rb_onnx_export(&model->network, &model->info, options ? options : &usual, path,
-                          &model->ctx->error);
+    RB_ENTER(model->ctx);
+    revbifpn_status status;
+    revbifpn_onnx_options own = default_onnx();
+    if (options) TRY(rb_api_take(&own, sizeof own, options, "onnx_options", &model->ctx->error));
+    return rb_onnx_export(&model->network, &model->info, &own, path, &model->ctx->error);
+fail:
+    return status;
 }
 
 /* n,c,h,w into n,h,w,c, or back. */
@@ -57,6 +66,7 @@ static revbifpn_status give_maps(revbifpn_model *model, rb_pass *pass, float *co
 
 revbifpn_status revbifpn_run(revbifpn_model *model, const float *inputs, int count, int width, int height,
                              int features, float *const *out) {
+    RB_ENTER(model->ctx);
     revbifpn_status status;
     revbifpn *ctx = model->ctx;
     const revbifpn_model_config *c = &model->info.config;
@@ -109,6 +119,7 @@ fail:
 }
 
 revbifpn_status revbifpn_input_read(revbifpn_model *model, const char *path, float *input) {
+    RB_ENTER(model->ctx);
     revbifpn_status status;
     rb_error *err = &model->ctx->error;
     rb_image image = {0};

@@ -32,6 +32,7 @@ revbifpn_memory rb_api_memory(revbifpn *ctx, rb_model *network, rb_shape image, 
 }
 
 revbifpn_status revbifpn_plan_step(revbifpn *ctx, const revbifpn_solve *s, revbifpn_memory *out) {
+    RB_ENTER(ctx);
     rb_model network = {0};
     const revbifpn_model_config *c = &s->model;
     rb_shape image = {s->batch, c->image_height, c->image_width, c->input_channels};
@@ -54,6 +55,7 @@ revbifpn_status revbifpn_plan_step(revbifpn *ctx, const revbifpn_solve *s, revbi
 revbifpn_status revbifpn_plan(revbifpn *ctx, const revbifpn_model_config *config, int width, int height,
                               int batch, int training, revbifpn_activations activations,
                               revbifpn_precision precision, revbifpn_memory *out) {
+    RB_ENTER(ctx);
     revbifpn_solve s = {.model = *config, .batch = batch, .training = training};
     s.model.image_width = width;
     s.model.image_height = height;
@@ -136,6 +138,7 @@ fail:
 }
 
 revbifpn_status revbifpn_plan_largest(revbifpn *ctx, const revbifpn_solve *s, revbifpn_solution *out) {
+    RB_ENTER(ctx);
     revbifpn_status status;
     search x = {ctx, s, out};
     bool fit;

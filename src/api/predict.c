@@ -71,8 +71,19 @@ fail:
     return status;
 }
 
+/* Texts of the classes' numbers, once, for those that have no name. */
+static revbifpn_status write_numbers(revbifpn_model *model) {
+    int classes = model->info.config.classes;
+    if (model->numbers || model->info.class_count >= classes) return REVBIFPN_OK;
+    model->numbers = rb_alloc(rb_size_mul((size_t)classes, sizeof *model->numbers));
+    if (!model->numbers)
+        return rb_fail(&model->ctx->error, REVBIFPN_OUT_OF_MEMORY, "out of memory for the classes' numbers");
+    for (int i = 0; i < classes; i++) snprintf(model->numbers[i], sizeof *model->numbers, "%d", i);
+    return REVBIFPN_OK;
+}
+
 /* Softmax over all classes, then the best of them. */
-static void fill(revbifpn_model *model, revbifpn_prediction *best, int count) {
+static void fill(const revbifpn_model *model, revbifpn_prediction *best, int count) {
     const float *logits = model->network.logits;
     int classes = model->info.config.classes, index[BEST_MAX];
     rb_top_k(logits, classes, count, index);
@@ -81,19 +92,21 @@ static void fill(revbifpn_model *model, revbifpn_prediction *best, int count) {
     for (int i = 0; i < count; i++) {
         best[i].index = index[i];
         best[i].name = revbifpn_model_class(model, index[i]);
-        if (!best[i].name) best[i].name = "";
+        if (!best[i].name) best[i].name = model->numbers[index[i]];
         best[i].probability = exp((double)logits[index[i]] - largest) / sum;
     }
 }
 
 revbifpn_status revbifpn_predict(revbifpn_model *model, const revbifpn_image *image,
                                  revbifpn_prediction *best, int capacity, int *found) {
+    RB_ENTER(model->ctx);
     revbifpn_status status;
     rb_pass pass;
     *found = 0;
     TRY(need_classifier(model));
     if (capacity < 1)
         return rb_fail(&model->ctx->error, REVBIFPN_BAD_ARGUMENT, "topk %d: at least 1", capacity);
+    TRY(write_numbers(model));
     TRY(rb_api_forward(model, image, false, &pass));
     int count = capacity < model->info.config.classes ? capacity : model->info.config.classes;
     *found = count < BEST_MAX ? count : BEST_MAX;
@@ -105,6 +118,7 @@ fail:
 
 revbifpn_status revbifpn_predict_file(revbifpn_model *model, const char *path, revbifpn_prediction *best,
                                       int capacity, int *found) {
+    RB_ENTER(model->ctx);
     revbifpn_image image = {0};
     revbifpn_status status = revbifpn_model_image(model, path, &image);
     if (status != REVBIFPN_OK) return status;
@@ -115,9 +129,14 @@ revbifpn_status revbifpn_predict_file(revbifpn_model *model, const char *path, r
 
 /* ---- evaluation ---- */
 
-revbifpn_val_options revbifpn_default_val(void) {
+static revbifpn_val_options default_val(void) {
     return (revbifpn_val_options){
         .struct_size = sizeof(revbifpn_val_options), .workers = 2, .max_bad = 50, .max_pixels = MAX_PIXELS};
+}
+
+void revbifpn_init_val(revbifpn_val_options *out, size_t struct_size) {
+    revbifpn_val_options options = default_val();
+    rb_api_init(out, struct_size, &options, sizeof options);
 }
 
 static revbifpn_status open_split(const revbifpn_model *model, const revbifpn_val_options *o,
@@ -134,12 +153,27 @@ static revbifpn_status open_split(const revbifpn_model *model, const revbifpn_va
                    data->classes, model->info.config.classes);
 }
 
-revbifpn_status revbifpn_evaluate(revbifpn_model *model, const revbifpn_val_options *o,
+/* The two things that the program is told meanwhile; `options` are its own. */
+static void tell_progress(void *options, int done, int all) {
+    const revbifpn_val_options *o = options;
+    if (o->progress) o->progress(o->user, done, all);
+}
+
+static void tell_note(void *options, const char *line) {
+    const revbifpn_val_options *o = options;
+    rb_log(REVBIFPN_LOG_WARNING, line);
+    if (o->note) o->note(o->user, line);
+}
+
+revbifpn_status revbifpn_evaluate(revbifpn_model *model, const revbifpn_val_options *given,
                                   revbifpn_metrics *out) {
+    RB_ENTER(model->ctx);
     revbifpn_status status;
+    revbifpn_val_options own = default_val(), *o = &own;
     revbifpn *ctx = model->ctx;
     rb_dataset data = {0};
     rb_exec exec = {0};
+    TRY(rb_api_take(o, sizeof *o, given, "val_options", &ctx->error));
     TRY(need_classifier(model));
     TRY(open_split(model, o, &data));
     rb_loader_options loader = {.split = &data.val,
@@ -163,9 +197,9 @@ revbifpn_status revbifpn_evaluate(revbifpn_model *model, const revbifpn_val_opti
                        .mean = model->info.preprocess.mean,
                        .std = model->info.preprocess.std,
                        .data = &loader,
-                       .progress = o->progress,
-                       .note = o->note,
-                       .user = o->user};
+                       .progress = tell_progress,
+                       .note = tell_note,
+                       .user = o};
     status = rb_evaluate(&e, out, &ctx->error);
 fail:
     rb_exec_close(&exec);

@@ -13,7 +13,7 @@ struct revbifpn_trainer {
     uint64_t max_memory;
 };
 
-revbifpn_train_config revbifpn_default_train(void) {
+static revbifpn_train_config default_train(void) {
     return (revbifpn_train_config){.struct_size = sizeof(revbifpn_train_config),
                                    .epochs = 100,
                                    .batch = 32,
@@ -65,6 +65,11 @@ revbifpn_train_config revbifpn_default_train(void) {
                                    .origins = ""};
 }
 
+void revbifpn_init_train(revbifpn_train_config *out, size_t struct_size) {
+    revbifpn_train_config options = default_train();
+    rb_api_init(out, struct_size, &options, sizeof options);
+}
+
 /* Takes the plan, and refuses when it is larger than the limit. */
 static revbifpn_status check_plan(void *user, rb_model *network, rb_shape image,
                                   const revbifpn_train_config *args, rb_error *err) {
@@ -84,29 +89,43 @@ static revbifpn_status check_plan(void *user, rb_model *network, rb_shape image,
         (unsigned long long)t->memory.activation_bytes_per_sample);
 }
 
-revbifpn_status revbifpn_train_differences(revbifpn *ctx, const revbifpn_train_config *config,
+/* The program's configuration; `resume`: its network does not matter. */
+static revbifpn_status take_config(revbifpn_train_config *own, const revbifpn_train_config *given, int resume,
+                                   rb_error *err) {
+    *own = default_train();
+    revbifpn_status status = rb_api_take(own, sizeof *own, given, "train_config", err);
+    return status || resume ? status : rb_api_check_config_size(&own->model, err);
+}
+
+revbifpn_status revbifpn_train_differences(revbifpn *ctx, const revbifpn_train_config *given,
                                            void (*visit)(void *user, const char *name, const char *old,
                                                          const char *new_value),
                                            void *user) {
+    RB_ENTER(ctx);
     revbifpn_status status;
     rb_run_folder run;
-    revbifpn_train_config args = {0};
+    revbifpn_train_config args = {0}, config;
     char *strings = NULL;
-    TRY(rb_run_read_args(&run, config->out, &args, &strings, &ctx->error));
-    status = rb_args_compare(&args, config, visit, user, &ctx->error);
+    TRY(take_config(&config, given, false, &ctx->error));
+    TRY(rb_run_read_args(&run, config.out, &args, &strings, &ctx->error));
+    status = rb_args_compare(&args, &config, visit, user, &ctx->error);
 fail:
     rb_free(strings);
     return status;
 }
 
-revbifpn_status revbifpn_trainer_open(revbifpn *ctx, const revbifpn_train_config *config, int resume,
+revbifpn_status revbifpn_trainer_open(revbifpn *ctx, const revbifpn_train_config *given, int resume,
                                       revbifpn_trainer **out) {
+    RB_ENTER(ctx);
+    revbifpn_train_config config;
+    *out = NULL;
+    revbifpn_status status = take_config(&config, given, resume, &ctx->error);
+    if (status != REVBIFPN_OK) return status;
     revbifpn_trainer *t = *out = rb_alloc(sizeof *t);
     if (!t) return rb_fail(&ctx->error, REVBIFPN_OUT_OF_MEMORY, "out of memory for a trainer");
     t->ctx = ctx;
-    t->max_memory = config->max_memory;
-    revbifpn_status status =
-        rb_trainer_open(&t->inner, config, resume, &ctx->ops, ctx->pool, check_plan, t, &ctx->error);
+    t->max_memory = config.max_memory;
+    status = rb_trainer_open(&t->inner, &config, resume, &ctx->ops, ctx->pool, check_plan, t, &ctx->error);
     if (status != REVBIFPN_OK) revbifpn_trainer_close(out);
     return status;
 }
@@ -128,6 +147,7 @@ revbifpn_status revbifpn_compare_runs(revbifpn *ctx, const char *a, const char *
                                       void (*visit)(void *user, const char *name, const char *in_a,
                                                     const char *in_b),
                                       void *user, revbifpn_run_difference *out) {
+    RB_ENTER(ctx);
     revbifpn_status status;
     rb_run_folder run;
     revbifpn_train_config args[2] = {{0}, {0}};
@@ -147,9 +167,11 @@ void revbifpn_trainer_watch(revbifpn_trainer *trainer, int (*stop)(void *user), 
 }
 
 revbifpn_status revbifpn_trainer_step(revbifpn_trainer *trainer, revbifpn_report *out) {
+    RB_ENTER(trainer->ctx);
     return rb_trainer_step(&trainer->inner, out, &trainer->ctx->error);
 }
 
 revbifpn_status revbifpn_trainer_checkpoint(revbifpn_trainer *trainer) {
+    RB_ENTER(trainer->ctx);
     return rb_trainer_checkpoint(&trainer->inner, &trainer->ctx->error);
 }

@@ -8,9 +8,28 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/host.h"
+
+/* The address sanitizer is told that nobody but this file may touch what lies before a block. */
+#if defined(__SANITIZE_ADDRESS__)
+#define WATCHED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WATCHED 1
+#endif
+#endif
+#if defined(WATCHED)
+#include <sanitizer/asan_interface.h>
+#define HIDE(pointer, bytes) ASAN_POISON_MEMORY_REGION(pointer, bytes)
+#define SHOW(pointer, bytes) ASAN_UNPOISON_MEMORY_REGION(pointer, bytes)
+#else
+#define HIDE(pointer, bytes) ((void)0)
+#define SHOW(pointer, bytes) ((void)0)
+#endif
+
 enum { HUGE_BYTES = 4 << 20 }; /* of an allocation that asks for huge pages */
 
-static atomic_size_t alloc_calls;
+static atomic_size_t hostless_calls; /* of threads without a host: tests that go below the public functions */
 static atomic_long alloc_fail_after = -1; /* calls until the one that fails; below 0: none */
 
 size_t rb_size_mul(size_t a, size_t b) {
@@ -38,18 +57,53 @@ static void ask_for_huge_pages(void *pointer, size_t bytes) {
 #endif
 }
 
-void *rb_alloc(size_t bytes) {
-    atomic_fetch_add_explicit(&alloc_calls, 1, memory_order_relaxed);
-    if (rb_alloc_fail_pending() && atomic_fetch_sub(&alloc_fail_after, 1) == 0) return NULL;
-    size_t rounded = rb_size_align(bytes ? bytes : 1);
-    if (rounded == SIZE_MAX) return NULL;
-    void *pointer = aligned_alloc(RB_ALIGNMENT, rounded);
-    if (pointer && rounded >= HUGE_BYTES) ask_for_huge_pages(pointer, rounded);
-    if (pointer) memset(pointer, 0, rounded);
-    return pointer;
+/* Before each block: who takes it back. */
+typedef struct header {
+    void (*release)(void *user, void *block, size_t bytes); /* NULL: free */
+    void *user;
+    size_t bytes; /* of the whole, header included */
+} header;
+_Static_assert(sizeof(header) <= RB_ALIGNMENT, "a header keeps the alignment of what follows");
+
+static bool aligned(const void *pointer) { return (uintptr_t)pointer % RB_ALIGNMENT == 0; }
+
+/* The program's memory, or malloc's. */
+static void *obtain(const rb_host *host, size_t bytes) {
+    if (!host || !host->allocate) {
+        void *block = aligned_alloc(RB_ALIGNMENT, bytes);
+        if (block && bytes >= HUGE_BYTES) ask_for_huge_pages(block, bytes);
+        return block;
+    }
+    void *block = host->allocate(host->user, bytes, RB_ALIGNMENT);
+    if (!block || aligned(block)) return block;
+    rb_log(REVBIFPN_LOG_WARNING, "allocate() gave a block that is not aligned as asked: not used");
+    host->release(host->user, block, bytes);
+    return NULL;
 }
 
-void rb_free(void *pointer) { free(pointer); }
+void *rb_alloc(size_t bytes) {
+    rb_host *host = rb_host_in_use();
+    atomic_fetch_add_explicit(host ? &host->allocations : &hostless_calls, 1, memory_order_relaxed);
+    if (rb_alloc_fail_pending() && atomic_fetch_sub(&alloc_fail_after, 1) == 0) return NULL;
+    size_t whole = rb_size_add(rb_size_align(bytes ? bytes : 1), RB_ALIGNMENT);
+    header *head = whole == SIZE_MAX ? NULL : obtain(host, whole);
+    if (!head) return NULL;
+    memset(head, 0, whole);
+    *head = (header){.bytes = whole};
+    if (host && host->allocate) head->release = host->release, head->user = host->user;
+    HIDE(head, RB_ALIGNMENT);
+    return (unsigned char *)head + RB_ALIGNMENT;
+}
+
+void rb_free(void *pointer) {
+    if (!pointer) return;
+    header *head = (header *)(void *)((unsigned char *)pointer - RB_ALIGNMENT);
+    SHOW(head, RB_ALIGNMENT);
+    if (head->release)
+        head->release(head->user, head, head->bytes);
+    else
+        free(head);
+}
 
 void rb_alloc_fail_after(long n) { atomic_store(&alloc_fail_after, n); }
 
@@ -57,7 +111,10 @@ bool rb_alloc_fail_pending(void) {
     return atomic_load_explicit(&alloc_fail_after, memory_order_relaxed) >= 0;
 }
 
-size_t rb_alloc_count(void) { return atomic_load_explicit(&alloc_calls, memory_order_relaxed); }
+size_t rb_alloc_count(void) {
+    const rb_host *host = rb_host_in_use();
+    return atomic_load_explicit(host ? &host->allocations : &hostless_calls, memory_order_relaxed);
+}
 
 rb_arena rb_arena_dry(void) {
     /* A fake, aligned, non-null base: offsets from it are legal to compute, never to load. */

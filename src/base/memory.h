@@ -21,10 +21,12 @@ size_t rb_size_add(size_t a, size_t b);
 /* `bytes` rounded up to RB_ALIGNMENT. */
 size_t rb_size_align(size_t bytes);
 
-/* Zeroed, RB_ALIGNMENT-aligned memory; NULL when there is none. Freed with rb_free. */
+/* Zeroed, RB_ALIGNMENT-aligned memory from the host in use (base/host.h); NULL when there is none. */
 void *rb_alloc(size_t bytes);
+/* Gives it back to the host it came from, whichever is in use; nothing for NULL. */
 void rb_free(void *pointer);
-/* Calls of rb_alloc so far in this process: the training step must not move it. */
+/* Calls of rb_alloc so far for the host in use (without one, of all threads without): the training step must
+ * not move it. */
 size_t rb_alloc_count(void);
 /* For tests: of the calls from now on, in any thread, number `n` (from 0) gives NULL, once; below 0 none
  * does. Off by default. */

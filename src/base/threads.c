@@ -37,6 +37,7 @@ struct rb_pool {
     atomic_bool stop;
     rb_task *fn;
     void *arg;
+    rb_host *host;   /* of the thread that opened the pool */
     worker *workers; /* [0] is the caller's share */
 };
 
@@ -82,6 +83,7 @@ static unsigned wait_for_round(rb_pool *pool, unsigned seen) {
 static void *worker_main(void *arg) {
     worker *self = arg;
     rb_pool *pool = self->pool;
+    rb_host_use(pool->host);
     for (unsigned seen = 0;;) {
         seen = wait_for_round(pool, seen);
         if (atomic_load(&pool->stop)) return NULL;
@@ -134,6 +136,7 @@ revbifpn_status rb_pool_open(rb_pool **out, int threads, rb_error *err) {
     }
     pool->threads = threads;
     pool->workers = workers;
+    pool->host = rb_host_in_use();
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->wake, NULL);
     pthread_cond_init(&pool->done, NULL);

@@ -8,6 +8,7 @@
 #ifndef RB_BASE_THREADS_H
 #define RB_BASE_THREADS_H
 
+#include "base/host.h" /* which every thread that is started here or elsewhere takes over */
 #include "base/status.h"
 
 typedef struct rb_pool rb_pool;

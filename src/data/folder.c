@@ -9,6 +9,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#include "base/host.h"
 #include "base/memory.h"
 #include "data/dataset.h"
 
@@ -107,6 +108,8 @@ static revbifpn_status walk(const char *folder, const chain *parent, rb_names *p
     revbifpn_status status = REVBIFPN_OK;
     for (struct dirent *entry; !status && !is_inside_itself(&here) && (entry = readdir(stream));) {
         if (entry->d_name[0] == '.') continue;
+        status = rb_host_stop_asked(folder, err);
+        if (status) break;
         char *path = rb_path_join(folder, entry->d_name);
         status = path ? visit(path, entry->d_name, &here, paths, err) : no_memory(err);
         rb_free(path);

@@ -64,6 +64,7 @@ struct rb_loader {
     size_t issue_count, issue_room;
     int bad;
     rb_error failure;
+    rb_host *host; /* of the thread that opened it */
     pthread_t threads[MAX_THREADS];
     int started;
 };
@@ -208,6 +209,7 @@ static void *worker(void *arg) {
     rb_loader *l = arg;
     rb_scratch scratch = {0};
     rb_thread_step_back();
+    rb_host_use(l->host);
     pthread_mutex_lock(&l->mutex);
     while (!l->stop) {
         slot *s;
@@ -431,6 +433,7 @@ revbifpn_status rb_loader_open(rb_loader **loader, const rb_loader_options *opti
     rb_loader *l = rb_alloc(sizeof *l);
     if (!l) return rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "out of memory for the loader");
     l->options = *options;
+    l->host = rb_host_in_use();
     l->batches = batches;
     l->repeats = repeats;
     l->width = options->training ? options->train.width : options->eval.width;

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/host.h"
 #include "base/memory.h"
 #include "data/tar.h"
 
@@ -192,6 +193,7 @@ static revbifpn_status walk(rb_shard_index *x, rb_tar *tar, rb_error *err) {
     bool found;
     status = m && g ? REVBIFPN_OK : rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "%s: out of memory", tar->path);
     while (!status) {
+        TRY(rb_host_stop_asked(tar->path, err));
         TRY(rb_tar_next(tar, m, &found, err));
         if (!found) break;
         TRY(take_member(x, tar, m, g, err));
@@ -249,7 +251,7 @@ static revbifpn_status read_kept(rb_shard_index *x, const char *path, const stru
 revbifpn_status rb_shard_index_open(rb_shard_index *x, const char *shard, rb_error *err) {
     struct stat info;
     char path[4096 + 16];
-    rb_error ignored;
+    rb_error kept;
     bool found = false;
     revbifpn_status status = REVBIFPN_OK;
     *x = (rb_shard_index){0};
@@ -260,6 +262,6 @@ revbifpn_status rb_shard_index_open(rb_shard_index *x, const char *shard, rb_err
     status = rb_shard_index_make(x, shard, err);
     if (status) return status;
     /* in a folder that cannot be written to the index is made each time */
-    (void)!rb_file_replace(path, x->bytes, x->size, &ignored);
+    if (rb_file_replace(path, x->bytes, x->size, &kept)) rb_log(REVBIFPN_LOG_NOTICE, kept.text);
     return REVBIFPN_OK;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/host.h"
 #include "base/memory.h"
 #include "data/source.h"
 
@@ -20,6 +21,8 @@ static revbifpn_status read_lines(FILE *f, const char *path,
         size_t length = 0;
         int c;
         while ((c = getc(f)) != EOF && c != '\n' && c && length <= LINE) line[length++] = (char)c;
+        revbifpn_status stopped = rb_host_stop_asked(path, err);
+        if (stopped) return stopped;
         if (!c || length > LINE)
             return rb_fail(err, REVBIFPN_BAD_DATA, "%s: line %ld: %s", path, number,
                            c ? "longer than 4096 bytes" : "a zero byte: not a text");

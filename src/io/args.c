@@ -13,14 +13,15 @@ typedef enum kind {
     REAL,
     U64,
     STRING,
-    LINES
-} kind; /* LINES: a string of "KEY=VALUE" lines, in JSON an object */
+    LINES,
+    CHOICE
+} kind; /* LINES: a string of "KEY=VALUE" lines, in JSON an object; CHOICE: an enum, in JSON its name */
 typedef struct field {
     const char *key;
     kind kind;
     size_t offset;
     double fallback;  /* of `later` ones */
-    const char *text; /* … that are strings */
+    const char *text; /* … that are strings; of a CHOICE all names, in the enum's order: "none|step" */
 } field;
 
 #define FIELD(name, kind)                                                                                    \
@@ -29,30 +30,49 @@ typedef struct field {
     { #name, kind, offsetof(revbifpn_train_config, name), fallback, NULL }
 #define LATER_TEXT(name, text)                                                                               \
     { #name, STRING, offsetof(revbifpn_train_config, name), 0, text }
+#define CHOICES(name, fallback, names)                                                                       \
+    { #name, CHOICE, offsetof(revbifpn_train_config, name), fallback, names }
 static const field fields[] = {
-    FIELD(data, STRING),       FIELD(epochs, INT),           FIELD(batch, INT),
-    FIELD(warmup_epochs, INT), FIELD(checkpoint_steps, INT), FIELD(lr, REAL),
-    FIELD(momentum, REAL),     FIELD(weight_decay, REAL),    FIELD(smoothing, REAL),
-    FIELD(scale_min, REAL),    FIELD(scale_max, REAL),       FIELD(ratio_min, REAL),
-    FIELD(ratio_max, REAL),    FIELD(hflip, REAL),           FIELD(crop_pct, REAL),
-    FIELD(val_fraction, REAL), FIELD(interpolation, STRING), FIELD(seed, U64),
-    FIELD(max_pixels, U64),    FIELD(max_memory, U64),       FIELD(workers, INT),
-    FIELD(max_bad, INT),       FIELD(apply_exif, INT),       FIELD(bn_update_double, INT),
-    FIELD(activations, INT),   FIELD(precision, INT),
+    FIELD(data, STRING),
+    FIELD(epochs, INT),
+    FIELD(batch, INT),
+    FIELD(warmup_epochs, INT),
+    FIELD(checkpoint_steps, INT),
+    FIELD(lr, REAL),
+    FIELD(momentum, REAL),
+    FIELD(weight_decay, REAL),
+    FIELD(smoothing, REAL),
+    FIELD(scale_min, REAL),
+    FIELD(scale_max, REAL),
+    FIELD(ratio_min, REAL),
+    FIELD(ratio_max, REAL),
+    FIELD(hflip, REAL),
+    FIELD(crop_pct, REAL),
+    FIELD(val_fraction, REAL),
+    FIELD(interpolation, STRING),
+    FIELD(seed, U64),
+    FIELD(max_pixels, U64),
+    FIELD(max_memory, U64),
+    FIELD(workers, INT),
+    FIELD(max_bad, INT),
+    FIELD(apply_exif, INT),
+    FIELD(bn_update_double, INT),
+    CHOICES(activations, 0, "reversible|stored"),
+    CHOICES(precision, 0, "float32|bf16"),
 };
 /* What older runs do not have in their args.json, and what it is for them. */
 static const field later[] = {
-    LATER(opt, INT, 0),
+    CHOICES(opt, REVBIFPN_SGD, "sgd|momentum|rmsproptf|adamw|lamb|lambc"),
     LATER(opt_eps, REAL, 0),
     LATER(beta1, REAL, 0.9),
     LATER(beta2, REAL, 0.999),
     LATER(clip_grad, REAL, 0),
-    LATER(clip_mode, INT, 0),
+    CHOICES(clip_mode, REVBIFPN_CLIP_NORM, "norm|value|agc"),
     LATER(accumulate, INT, 1),
     LATER(model_ema, INT, 0),
     LATER(model_ema_warmup, INT, 0),
     LATER(model_ema_decay, REAL, 0.9998),
-    LATER(sched, INT, 0),
+    CHOICES(sched, REVBIFPN_RISE_FALL, "rise-fall|cosine|step|poly|constant"),
     LATER(sched_on_updates, INT, 0),
     LATER(warmup_prefix, INT, 0),
     LATER(cooldown_epochs, INT, 0),
@@ -91,7 +111,7 @@ static const field later[] = {
     LATER(mixup_off_epoch, INT, 0),
     LATER(aug_repeats, INT, 0),
     LATER(tensorboard, INT, 1),
-    LATER(hash, INT, REVBIFPN_HASH_STEP),
+    CHOICES(hash, REVBIFPN_HASH_STEP, "none|step|tensor"),
     LATER_TEXT(weights, ""),
     LATER_TEXT(freeze, ""),
     LATER(backbone_lr_scale, REAL, 1),
@@ -122,7 +142,34 @@ static json_t *object_of(const char *lines) {
     return object;
 }
 
+/* The name of number `i`, *length bytes; NULL when there are not so many. */
+static const char *choice_name(const char *names, int i, size_t *length) {
+    for (; i > 0 && names; i--) names = strchr(names, '|') ? strchr(names, '|') + 1 : NULL;
+    *length = names ? strcspn(names, "|") : 0;
+    return i ? NULL : names;
+}
+
+static json_t *choice_of(int number, const char *names) {
+    size_t length;
+    const char *name = choice_name(names, number, &length);
+    return name ? json_stringn(name, length) : json_integer(number); /* read_field() refuses it */
+}
+
+/* By name, or as its number, as runs before 2026-11-29 have it. */
+static bool read_choice(const json_t *value, const char *names, int *number) {
+    size_t length;
+    const char *name, *text = json_string_value(value);
+    for (int i = 0; (name = choice_name(names, i, &length)); i++) {
+        *number = i;
+        if (text ? strlen(text) == length && !memcmp(text, name, length)
+                 : json_is_integer(value) && json_integer_value(value) == i)
+            return true;
+    }
+    return false;
+}
+
 static json_t *value_of(const revbifpn_train_config *args, const field *f) {
+    if (f->kind == CHOICE) return choice_of(*(const int *)at(args, f), f->text);
     if (f->kind == INT) return json_integer(*(const int *)at(args, f));
     if (f->kind == REAL) return json_real(*(const double *)at(args, f));
     if (f->kind == LINES) return object_of(*(const char *const *)at(args, f));
@@ -203,6 +250,7 @@ static bool read_field(json_t *value, const field *f, revbifpn_train_config *arg
         return *(int *)(void *)target = (int)json_integer_value(value), true;
     if (f->kind == REAL && json_is_number(value))
         return *(double *)(void *)target = json_number_value(value), true;
+    if (f->kind == CHOICE) return read_choice(value, f->text, (int *)(void *)target);
     if (f->kind == LINES) return read_lines(value, (const char **)(void *)target, strings);
     if (f->kind == U64 && text) {
         *(uint64_t *)(void *)target = strtoull(text, &end, 10);
@@ -216,7 +264,7 @@ static bool read_field(json_t *value, const field *f, revbifpn_train_config *arg
 
 static void set_fallback(const field *f, revbifpn_train_config *args) {
     void *target = (char *)args + f->offset;
-    if (f->kind == INT)
+    if (f->kind == INT || f->kind == CHOICE)
         *(int *)target = (int)f->fallback;
     else if (f->kind == STRING || f->kind == LINES)
         *(const char **)target = f->text;

@@ -6,10 +6,14 @@
 
 enum { WIDTH = 420, HEIGHT = 250, LEFT = 54, RIGHT = 12, TOP = 10, BOTTOM = 30, POINTS = 500, DOTS = 60 };
 
+/* An axis is logarithmic when a linear one would show the small values as a flat line. */
+static const double log_ratio = 20;
+
 typedef struct frame {
     const rb_chart *chart;
-    double low, high, first, last; /* of the axes */
-    double step;
+    double low, high, first, last; /* of the axes; low and high log10 of it when … */
+    bool logarithmic;
+    double step;   /* of a linear axis */
     size_t stride; /* every so many points */
 } frame;
 
@@ -24,11 +28,12 @@ static double to_x(const frame *f, double x) {
 }
 
 static double to_y(const frame *f, double y) {
+    if (f->logarithmic) y = log10(y);
     return HEIGHT - BOTTOM - (y - f->low) / (f->high - f->low) * (HEIGHT - TOP - BOTTOM);
 }
 
-/* The range of the values, widened to whole steps; false when there is no value. */
-static bool find_range(frame *f) {
+/* Least and largest of the values; false when there is none. */
+static bool find_extremes(frame *f) {
     const rb_chart *c = f->chart;
     f->low = INFINITY;
     f->high = -INFINITY;
@@ -39,7 +44,36 @@ static bool find_range(frame *f) {
             f->low = fmin(f->low, v);
             f->high = fmax(f->high, v);
         }
-    if (!(f->low <= f->high)) return false;
+    return f->low <= f->high;
+}
+
+/* 1, 2, 5, 10, 20, … from 10^floor(low) on, in log10; of an axis of many decades only powers of ten, some of
+ * which may be left out. */
+static double log_mark(double low, double high, int i) {
+    static const double parts[] = {0, 0.30102999566398120, 0.69897000433601880};
+    double decades = high - low, from = floor(low);
+    if (decades <= 3) return from + i / 3 + parts[i % 3];
+    return from + i * ceil(decades / 8);
+}
+
+static void widen_to_marks(frame *f) {
+    double least = log10(f->low), most = log10(f->high);
+    int i = 0;
+    f->logarithmic = true;
+    while (log_mark(least, most, i + 1) <= least + 1e-9) i++;
+    f->low = log_mark(least, most, i);
+    while (log_mark(least, most, i) < most - 1e-9) i++;
+    f->high = log_mark(least, most, i);
+}
+
+/* The range of the axis, whole steps or marks; false when there is no value. */
+static bool find_range(frame *f) {
+    const rb_chart *c = f->chart;
+    if (!find_extremes(f)) return false;
+    if (c->may_be_logarithmic && f->low > 0 && f->high >= log_ratio * f->low) {
+        widen_to_marks(f);
+        return true;
+    }
     if (c->from_zero && f->low > 0) f->low = 0;
     double size = fmax(fabs(f->low), fabs(f->high));
     if (f->high - f->low <= 1e-9 * size) f->high += size > 0 ? 0.1 * size : 1;
@@ -49,14 +83,23 @@ static bool find_range(frame *f) {
     return f->high > f->low;
 }
 
+static void draw_mark(rb_text *out, const frame *f, double value) {
+    double y = to_y(f, value);
+    rb_text_format(out,
+                   "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/><text "
+                   "x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.4g</text>",
+                   LEFT, WIDTH - RIGHT, y, y, LEFT - 6, y + 4, value);
+}
+
 static void draw_axes(rb_text *out, const frame *f) {
-    for (int i = 0; i <= (int)lround((f->high - f->low) / f->step); i++) {
-        double value = f->low + i * f->step, y = to_y(f, value);
-        if (fabs(value) < 1e-9 * f->step) value = 0;
-        rb_text_format(out,
-                       "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/><text "
-                       "x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.4g</text>",
-                       LEFT, WIDTH - RIGHT, y, y, LEFT - 6, y + 4, value);
+    for (int i = 0; f->logarithmic; i++) {
+        double mark = log_mark(f->low, f->high, i);
+        if (mark > f->high + 1e-9) break;
+        if (mark >= f->low - 1e-9) draw_mark(out, f, pow(10, mark));
+    }
+    for (int i = 0; !f->logarithmic && i <= (int)lround((f->high - f->low) / f->step); i++) {
+        double value = f->low + i * f->step;
+        draw_mark(out, f, fabs(value) < 1e-9 * f->step ? 0 : value);
     }
     double range = f->last - f->first, step = range > 0 ? fmax(1, rb_chart_step(range, 6)) : 1;
     for (double x = ceil(f->first / step) * step; x <= f->last + 1e-9; x += step)
@@ -92,6 +135,7 @@ void rb_chart_draw(rb_text *out, const rb_chart *c) {
     f.last = c->x[c->count - 1];
     rb_text_add(out, "<figure class=\"card\"><figcaption>");
     rb_html_text(out, c->title);
+    if (f.logarithmic) rb_text_add(out, " (logarithmic)");
     rb_text_add(out, "<span class=\"legend\">");
     for (int s = 0; s < c->series_count && c->series_count > 1; s++) {
         rb_text_format(out, "<span class=\"k%d\">", s);

@@ -15,7 +15,9 @@ typedef struct rb_chart {
     const char *title;
     const double *x; /* count, rising: epochs */
     size_t count;
-    bool from_zero; /* the axis begins at 0 */
+    bool from_zero;          /* the axis begins at 0 */
+    bool may_be_logarithmic; /* … is logarithmic when all values are above 0 and the largest is 20 times the
+                                smallest or more; the caption then says so */
     int series_count;
     rb_series series[RB_SERIES_MAX];
 } rb_chart;

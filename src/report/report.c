@@ -49,6 +49,7 @@ static revbifpn_status read_curves(const char *text, curves *c, rb_error *err) {
 static void draw_curves(const curves *c, rb_text *out) {
     rb_chart loss = {.title = "Loss by epoch", .x = c->column[EPOCH], .count = c->count, .series_count = 2};
     rb_chart top = loss, lr = loss;
+    loss.may_be_logarithmic = true;
     loss.series[0] = (rb_series){"training", c->column[TRAIN_LOSS]};
     loss.series[1] = (rb_series){"validation", c->column[VAL_LOSS]};
     top.title = "Accuracy on the validation pictures";

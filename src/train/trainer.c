@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/host.h"
 #include "eval/evaluate.h"
 #include "train/setup.h"
 
@@ -20,8 +21,8 @@ static double rate_after(const rb_trainer *t, int64_t steps) {
 }
 
 /* Adds a line to what this step has to say; when there is no room, the last line counts the rest. */
-void rb_trainer_note(void *user, const char *line) {
-    rb_trainer *t = user;
+static void add_line(rb_trainer *t, revbifpn_log_level level, const char *line) {
+    rb_log(level, line);
     size_t used = strlen(t->note), room = sizeof t->note - used - 40;
     if (!t->unsaid && strlen(line) + 1 < room) {
         snprintf(t->note + used, sizeof t->note - used, "%s%s", used ? "\n" : "", line);
@@ -32,11 +33,13 @@ void rb_trainer_note(void *user, const char *line) {
     snprintf(t->note + t->said, sizeof t->note - t->said, "\n… and %d more", t->unsaid);
 }
 
+void rb_trainer_note(void *user, const char *line) { add_line(user, REVBIFPN_LOG_WARNING, line); }
+
 /* Files met since the last step, and what the step itself has to say. */
 static void collect_notes(rb_trainer *t, const rb_step_report *step) {
     const rb_loader_issue *issues;
     size_t count = rb_loader_issues(t->loader, &issues);
-    if (step->lowered) rb_trainer_note(t, step->note);
+    if (step->lowered) add_line(t, REVBIFPN_LOG_NOTICE, step->note);
     for (; t->told < count; t->told++) {
         char line[1200];
         rb_loader_issue_line(&issues[t->told], "replaced by the next picture", line, sizeof line);
@@ -190,7 +193,7 @@ revbifpn_status rb_trainer_step(rb_trainer *t, revbifpn_report *r, rb_error *err
     t->note[0] = 0;
     t->said = 0;
     t->unsaid = 0;
-    if (t->start_note[0]) rb_trainer_note(t, t->start_note);
+    if (t->start_note[0]) add_line(t, REVBIFPN_LOG_NOTICE, t->start_note);
     t->start_note[0] = 0;
     bool trained = t->progress.step < t->steps; /* else it was stopped before this epoch's validation */
     r->lr = rate_after(t, rb_trainer_steps_done(t) - !trained);

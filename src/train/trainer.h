@@ -61,7 +61,7 @@ static inline int64_t rb_trainer_steps_done(const rb_trainer *t) {
 /* STOPPED after the last step (then report->finished is set), or when `stop` asks for it: then the trainer
  * stands between two steps, or before the validation of its epoch, and may write a checkpoint or go on. */
 revbifpn_status rb_trainer_step(rb_trainer *t, revbifpn_report *report, rb_error *err) RB_CHECKED;
-/* Adds a line to what the step has to say; `trainer` is an rb_trainer. */
+/* Adds a line to what the step has to say, a warning; `trainer` is an rb_trainer. */
 void rb_trainer_note(void *trainer, const char *line);
 /* Writes checkpoint.safetensors. */
 revbifpn_status rb_trainer_checkpoint(rb_trainer *t, rb_error *err) RB_CHECKED;

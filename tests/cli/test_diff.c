@@ -136,7 +136,8 @@ static void cut_hashes(void **state) {
     size_t size, length;
     copy_tree(first, path_of(second, work, "cut"));
     char *text = file_bytes(path_of(steps, second, "steps.jsonl"), &length);
-    text[length - 5] ^= 1; /* the last digit of the last hash of the weights */
+    text[length - 5] =
+        text[length - 5] == '0' ? '1' : '0'; /* the last digit of the last hash of the weights */
     write_bytes(steps, text, length);
     char *bytes = file_bytes(path_of(path, second, "tensors.hash"), &size);
     bytes[size - 1] ^= 1;
@@ -150,7 +151,7 @@ static void cut_hashes(void **state) {
         revbifpn_status status = revbifpn_compare_runs(ctx, first, second, NULL, NULL, &d);
         if (status) {
             assert_int_equal(status, REVBIFPN_BAD_FILE);
-            assert_non_null(strstr(revbifpn_message(ctx), "tensors.hash: "));
+            if (!strstr(revbifpn_message(ctx), "tensors.hash: ")) fail_msg("%s", revbifpn_message(ctx));
             told++;
             continue;
         }

@@ -232,6 +232,9 @@ static void older_runs_go_on(void **state) {
     assert_non_null(args);
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
         assert_int_equal(json_object_set(older, kept[i], json_object_get(args, kept[i])), 0);
+    /* enums were numbers then */
+    assert_int_equal(json_object_set_new(older, "precision", json_integer(REVBIFPN_FLOAT32)), 0);
+    assert_int_equal(json_object_set_new(older, "activations", json_integer(REVBIFPN_REVERSIBLE)), 0);
     assert_int_equal(json_dump_file(older, path, 0), 0);
     json_decref(args);
     json_decref(older);
@@ -256,16 +259,19 @@ static void options_are_recorded_and_checked(void **state) {
     json_error_t problem;
     json_t *args = json_load_file(path_of(path, out, "args.json"), 0, &problem);
     assert_non_null(args);
-    json_int_t opt = -1, accumulate = 0, ema = 0, bce = 0, sum = 0, mode = 0, sched = 0;
+    const char *opt = "", *mode = "", *sched = "";
+    json_int_t accumulate = 0, ema = 0, bce = 0, sum = 0;
     double beta1 = 0, beta2 = 0, eps = 0, clip = 0, from = 0, to = 0, least = 0;
     if (json_unpack_ex(args, &problem, 0,
-                       "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:F, s:F, s:F, s:F, s:F, s:F, s:F}", "opt", &opt,
+                       "{s:s, s:I, s:I, s:I, s:I, s:s, s:s, s:F, s:F, s:F, s:F, s:F, s:F, s:F}", "opt", &opt,
                        "accumulate", &accumulate, "model_ema", &ema, "bce_loss", &bce, "bce_sum", &sum,
                        "clip_mode", &mode, "sched", &sched, "beta1", &beta1, "beta2", &beta2, "opt_eps", &eps,
                        "clip_grad", &clip, "lr_noise_from", &from, "lr_noise_to", &to, "min_lr", &least))
         fail_msg("args.json: %s", problem.text);
-    assert_true(opt == REVBIFPN_ADAMW && accumulate == 2 && ema == 1 && bce == 1 && sum == 1);
-    assert_true(mode == REVBIFPN_CLIP_VALUE && sched == REVBIFPN_COSINE);
+    assert_true(accumulate == 2 && ema == 1 && bce == 1 && sum == 1);
+    assert_string_equal(opt, "adamw");
+    assert_string_equal(mode, "value");
+    assert_string_equal(sched, "cosine");
     assert_true(beta1 == 0.8 && beta2 == 0.99 && eps == 1e-8 && clip == 2); /* ε as resolved */
     assert_true(from == 0.5 && to == 1 && least == 1e-6);
     json_decref(args);

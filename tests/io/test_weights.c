@@ -166,6 +166,57 @@ static void arguments_round_trip(void **state) {
     rb_free(json);
 }
 
+static revbifpn_status read_back(const char *json, revbifpn_train_config *back, rb_error *err) {
+    char *strings = NULL;
+    revbifpn_status status = rb_args_from_json("args.json", json, strlen(json), back, &strings, err);
+    rb_free(strings);
+    return status;
+}
+
+/* `json` with the first `old` replaced. */
+static const char *replaced(const char *json, const char *old, const char *new, char out[16384]) {
+    const char *at = strstr(json, old);
+    assert_non_null(at);
+    snprintf(out, 16384, "%.*s%s%s", (int)(at - json), json, new, at + strlen(old));
+    return out;
+}
+
+/* Enums are written by name, and read by name or, as older runs have them, by number. */
+static void choices_have_names(void **state) {
+    (void)state;
+    rb_error err;
+    revbifpn_train_config args = revbifpn_default_train(), back;
+    char *json, text[16384];
+    args.data = "d";
+    CHECK_OK(rb_config_named("s0", &args.model, &err), &err);
+    args.activations = REVBIFPN_STORED;
+    args.precision = REVBIFPN_BF16;
+    args.opt = REVBIFPN_LAMBC;
+    args.clip_mode = REVBIFPN_CLIP_AGC;
+    args.sched = REVBIFPN_CONSTANT;
+    args.hash = REVBIFPN_HASH_TENSOR;
+    CHECK_OK(rb_args_to_json(&args, &json, &err), &err);
+    static const char *const lines[] = {"\"activations\": \"stored\"", "\"precision\": \"bf16\"",
+                                        "\"opt\": \"lambc\"",          "\"clip_mode\": \"agc\"",
+                                        "\"sched\": \"constant\"",     "\"hash\": \"tensor\""};
+    for (int i = 0; i < 6; i++)
+        if (!strstr(json, lines[i])) fail_msg("no %s in %s", lines[i], json);
+    CHECK_OK(read_back(json, &back, &err), &err);
+    assert_true(back.activations == REVBIFPN_STORED && back.precision == REVBIFPN_BF16);
+    assert_true(back.opt == REVBIFPN_LAMBC && back.clip_mode == REVBIFPN_CLIP_AGC);
+    assert_true(back.sched == REVBIFPN_CONSTANT && back.hash == REVBIFPN_HASH_TENSOR);
+    CHECK_OK(read_back(replaced(json, "\"lambc\"", "3", text), &back, &err), &err);
+    assert_int_equal(back.opt, REVBIFPN_ADAMW);
+    static const char *const wrong[] = {"6",   "-1",  "\"lam\"", "\"lambc2\"", "\"\"", "\"lamb|lambc\"",
+                                        "1.0", "null"};
+    for (int i = 0; i < 8; i++) {
+        assert_int_equal(read_back(replaced(json, "\"lambc\"", wrong[i], text), &back, &err),
+                         REVBIFPN_BAD_FILE);
+        assert_non_null(strstr(err.text, "\"opt\""));
+    }
+    rb_free(json);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_round_trip),
@@ -173,6 +224,7 @@ int main(void) {
         cmocka_unit_test(weights_of_another_network_are_refused),
         cmocka_unit_test(metadata_is_checked),
         cmocka_unit_test(arguments_round_trip),
+        cmocka_unit_test(choices_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
 }

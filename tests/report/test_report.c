@@ -55,6 +55,47 @@ static void steps_of_axes_are_round(void **state) {
     assert_true(fabs(rb_chart_step(29, 5) - 10) < 1e-12);
 }
 
+/* The marks of an axis, joined by blanks. */
+static const char *marks_of(const double *values, size_t count, bool may_be_logarithmic, char marks[400]) {
+    static const double x[] = {1, 2, 3, 4};
+    rb_text out = {0};
+    rb_chart chart = {.title = "Loss",
+                      .x = x,
+                      .count = count,
+                      .may_be_logarithmic = may_be_logarithmic,
+                      .series_count = 1,
+                      .series = {{"loss", values}}};
+    rb_chart_draw(&out, &chart);
+    rb_text_add_bytes(&out, "", 1);
+    marks[0] = 0;
+    for (const char *p = out.bytes; (p = strstr(p, "text-anchor=\"end\">"));) {
+        p += strlen("text-anchor=\"end\">");
+        snprintf(marks + strlen(marks), 400 - strlen(marks), "%s%.*s", *marks ? " " : "",
+                 (int)strcspn(p, "<"), p);
+    }
+    if (strstr(out.bytes, "(logarithmic)")) strcat(marks, " log");
+    rb_text_close(&out);
+    return marks;
+}
+
+/* From twenty times on, and only when all values have a logarithm. */
+static void a_wide_range_makes_the_axis_logarithmic(void **state) {
+    (void)state;
+    char marks[400];
+    static const double falling[] = {2.3, 1, 0.3, 0.11}, narrow[] = {2.1, 1, 0.3, 0.11},
+                        zero[] = {2.3, 1, 0, 0.01};
+    static const double wide[] = {30, 1, NAN, 2e-5}, exact[] = {10, 1, 1, 0.5}, huge[] = {1e12, 1, 1e-12, 1};
+    assert_string_equal(marks_of(falling, 4, true, marks), "0.1 0.2 0.5 1 2 5 log");
+    assert_string_equal(marks_of(falling, 4, false, marks), "0 0.5 1 1.5 2 2.5");
+    assert_string_equal(marks_of(narrow, 4, true, marks), "0 0.5 1 1.5 2 2.5");
+    assert_string_equal(marks_of(zero, 4, true, marks), "0 0.5 1 1.5 2 2.5");
+    assert_string_equal(marks_of(exact, 4, true, marks), "0.5 1 2 5 10 log");
+    assert_string_equal(marks_of(wide, 4, true, marks), "1e-05 0.0001 0.001 0.01 0.1 1 10 100 log");
+    assert_string_equal(marks_of(huge, 4, true, marks),
+                        "1e-12 1e-09 1e-06 0.001 1 1000 1e+06 1e+09 1e+12 log");
+    assert_string_equal(marks_of(falling, 1, true, marks), "2.3 2.35 2.4 2.45 2.5 2.55");
+}
+
 static rb_image gray_picture(int side, uint8_t value) {
     rb_error err;
     rb_image image;
@@ -206,6 +247,7 @@ int main(void) {
         cmocka_unit_test(hostile_text_is_escaped),
         cmocka_unit_test(base64_is_that_of_the_rfc),
         cmocka_unit_test(steps_of_axes_are_round),
+        cmocka_unit_test(a_wide_range_makes_the_axis_logarithmic),
         cmocka_unit_test(counts_are_those_of_a_case_by_hand),
         cmocka_unit_test(the_surest_mistakes_stay),
         cmocka_unit_test(pictures_become_small),
