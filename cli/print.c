@@ -65,11 +65,18 @@ revbifpn_status cli_prepare(const cli_args *args, revbifpn_model *model) {
                                   cli_text(args, "interpolation"));
 }
 
-int cli_finish(const cli_args *args, int code) {
+static int output_error; /* of the first flush that failed */
+
+bool cli_flush(void) {
     errno = 0;
-    if (!fflush(stdout) && !ferror(stdout)) return code;
-    fprintf(stderr, "revbifpn %s: cannot write the output: %s\n", args->verb->name,
-            strerror(errno ? errno : EIO));
+    if (!fflush(stdout) && !ferror(stdout)) return true;
+    if (!output_error) output_error = errno ? errno : EIO;
+    return false;
+}
+
+int cli_finish(const cli_args *args, int code) {
+    if (cli_flush()) return code;
+    fprintf(stderr, "revbifpn %s: cannot write the output: %s\n", args->verb->name, strerror(output_error));
     return code == CLI_OK ? CLI_FAILED : code;
 }
 

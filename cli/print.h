@@ -25,6 +25,8 @@ revbifpn_status cli_model(const cli_args *args, revbifpn *ctx, revbifpn_model_co
 int cli_bits(const cli_args *args);
 /* --imgsz, --crop-pct and --interpolation: how trained weights look at pictures. */
 revbifpn_status cli_prepare(const cli_args *args, revbifpn_model *model);
+/* Flushes stdout; false when that failed now or before. */
+bool cli_flush(void);
 /* CLI_FAILED with a line on stderr when something written to stdout was lost (full disk), else `code`. */
 int cli_finish(const cli_args *args, int code);
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "print.h"
 #include "progress.h"
@@ -15,8 +16,8 @@ typedef struct reporter {
     cli_progress progress;
     FILE *json; /* of --json, or NULL */
     FILE *classes;
-    char *class_text; /* what goes into "classes", collected while findings are written */
-    size_t class_size;
+    char *text, *class_text; /* of json; what goes into "classes", collected while findings are written */
+    size_t size, class_size;
     bool any_finding;
     int told[REVBIFPN_FINDINGS];
 } reporter;
@@ -92,30 +93,49 @@ static void print_text(const reporter *r, const revbifpn_check_report *p) {
     printf("%s%d faults\n", p->channels ? "\n" : "", p->faults);
 }
 
-static bool open_json(reporter *r) {
-    const char *path = cli_text(r->args, "json");
-    if (!path) return true;
-    r->json = fopen(path, "we");
-    r->classes = open_memstream(&r->class_text, &r->class_size);
-    if (r->json) fputs("{\n  \"findings\": [", r->json);
-    return r->json && r->classes;
+static int cannot_write(const reporter *r, int reason) {
+    fprintf(stderr, "revbifpn check: %s: cannot write: %s\n", cli_text(r->args, "json"), strerror(reason));
+    return CLI_FAILED;
 }
 
-static bool close_json(reporter *r, const revbifpn_check_report *p) {
-    if (r->classes && fclose(r->classes)) return false;
-    r->classes = NULL;
-    if (!r->json) return true;
-    if (p) end_json(r, p);
-    bool lost = ferror(r->json);
-    lost |= fclose(r->json) != 0;
-    r->json = NULL;
+/* The object is collected in memory: the file appears whole, at the end. That its folder is there is asked
+ * before the pictures are read. */
+static int open_json(reporter *r) {
+    const char *path = cli_text(r->args, "json");
+    if (!path) return CLI_OK;
+    const char *slash = strrchr(path, '/');
+    char folder[4096];
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
+    if (access(folder, F_OK)) return cannot_write(r, errno);
+    r->json = open_memstream(&r->text, &r->size);
+    r->classes = open_memstream(&r->class_text, &r->class_size);
+    if (!r->json || !r->classes) return cannot_write(r, errno);
+    fputs("{\n  \"findings\": [", r->json);
+    return CLI_OK;
+}
+
+/* Closes a stream in memory; false when that is out. */
+static bool close_text(FILE **stream) {
+    bool lost = *stream && ferror(*stream);
+    if (*stream && fclose(*stream)) lost = true;
+    *stream = NULL;
     return !lost;
 }
 
-static int json_failed(const reporter *r) {
-    fprintf(stderr, "revbifpn check: %s: cannot write: %s\n", cli_text(r->args, "json"),
-            strerror(errno ? errno : EIO));
-    return CLI_FAILED;
+static int write_json(reporter *r, revbifpn *ctx, const revbifpn_check_report *p) {
+    if (!r->json) return CLI_OK;
+    bool whole = close_text(&r->classes);
+    end_json(r, p);
+    if (!close_text(&r->json) || !whole) return cannot_write(r, ENOMEM);
+    revbifpn_status status = revbifpn_file_write(ctx, cli_text(r->args, "json"), r->text, r->size);
+    return status == REVBIFPN_OK ? CLI_OK : cli_report(r->args, ctx, status);
+}
+
+static void close_reporter(reporter *r) {
+    (void)close_text(&r->json);
+    (void)close_text(&r->classes);
+    free(r->text);
+    free(r->class_text);
 }
 
 int verb_check(const cli_args *args) {
@@ -136,22 +156,20 @@ int verb_check(const cli_args *args) {
     options.user = &r;
     int code = cli_open(args, &ctx);
     if (code) return code;
-    if (!open_json(&r)) {
-        code = json_failed(&r);
-    } else {
+    code = open_json(&r);
+    if (!code) {
         cli_progress_open(&r.progress, cli_text(args, "progress"));
         revbifpn_status status = revbifpn_check(ctx, &options, &report);
         cli_progress_clear(&r.progress);
-        if (status != REVBIFPN_OK)
+        if (status != REVBIFPN_OK) {
             code = cli_report(args, ctx, status);
-        else
+        } else {
             print_text(&r, &report);
-        if (!close_json(&r, status == REVBIFPN_OK ? &report : NULL) && !code) code = json_failed(&r);
+            code = write_json(&r, ctx, &report);
+        }
         if (!code && report.faults) code = CLI_FAULTS;
     }
-    if (r.json) fclose(r.json);
-    if (r.classes) fclose(r.classes);
-    free(r.class_text);
+    close_reporter(&r);
     revbifpn_close(&ctx);
     return code;
 }

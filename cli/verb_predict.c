@@ -131,10 +131,13 @@ static revbifpn_status save_saliency(predictor *p, const char *name, const revbi
 
 /* ---- one picture ---- */
 
-static void print_prediction(const predictor *p, const char *path) {
+/* Without room for the output nothing more is predicted; cli_finish tells. */
+static revbifpn_status print_prediction(predictor *p, const char *path) {
     static void (*const print[])(const predictor *, const char *) = {print_text, print_json, print_csv};
     print[p->format](p, path);
-    fflush(stdout);
+    if (cli_flush()) return REVBIFPN_OK;
+    p->told = true;
+    return p->fatal = REVBIFPN_IO_FAILED;
 }
 
 /* The annotated picture comes last: writing on it changes it. */
@@ -142,10 +145,11 @@ static revbifpn_status predict_image(predictor *p, const char *path, const char 
                                      revbifpn_image *image) {
     revbifpn_status status = revbifpn_predict(p->model, image, p->best, p->topk, &p->found);
     if (status != REVBIFPN_OK) return status;
-    print_prediction(p, path);
-    if (p->features) status = save_features(p, name, image);
+    status = print_prediction(p, path);
+    if (status == REVBIFPN_OK && p->features) status = save_features(p, name, image);
     if (status == REVBIFPN_OK && p->saliency) status = save_saliency(p, name, image);
     if (status == REVBIFPN_OK && p->pictures) status = save_picture(p, name, image);
+    if (status == REVBIFPN_IO_FAILED && !p->told) p->fatal = status; /* the next would find no room either */
     return status;
 }
 

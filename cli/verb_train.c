@@ -124,7 +124,7 @@ static void print_start(const run *r) {
     printf("%d threads, %s kernels; memory of a step:\n", revbifpn_threads(r->ctx), revbifpn_cpu(r->ctx));
     cli_print_memory(stdout, revbifpn_trainer_memory(r->trainer));
     printf("run folder: %s\n", c->out);
-    fflush(stdout);
+    (void)cli_flush();
 }
 
 /* What a step has to say: as text or as members of a JSON object. */
@@ -196,7 +196,7 @@ static void show_epoch(run *r, const revbifpn_report *report) {
            report->improved ? "  best" : "");
     if (report->val.bad_files) printf("  (%d pictures unreadable)", report->val.bad_files);
     printf("\n");
-    fflush(stdout);
+    (void)cli_flush();
     r->last = cli_clock(); /* validation is no part of a step's time */
     if (report->val.top1 > r->best_top1) r->best_top1 = report->val.top1;
 }

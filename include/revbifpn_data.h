@@ -90,6 +90,11 @@ REVBIFPN_DEFAULT(revbifpn_check_options, check)
 REVBIFPN_API revbifpn_status revbifpn_check(revbifpn *ctx, const revbifpn_check_options *options,
                                             revbifpn_check_report *out) REVBIFPN_CHECKED;
 
+/* Writes a file that appears whole or not at all, as all files of this library do; what is there and no
+ * regular file (a device, a pipe) is written in place. IO_FAILED. */
+REVBIFPN_API revbifpn_status revbifpn_file_write(revbifpn *ctx, const char *path, const void *bytes,
+                                                 size_t size) REVBIFPN_CHECKED;
+
 /* Mean and deviation out of the JSON that `revbifpn check --json` wrote, as texts for revbifpn_train_config.
  */
 enum { REVBIFPN_STATS_TEXT = 2048 };

@@ -1,5 +1,6 @@
 /* Data sets, apart from training on them. */
 #include "api/context.h"
+#include "base/file.h"
 #include "data/check.h"
 #include "data/shard_write.h"
 #include "io/stats.h"
@@ -69,6 +70,10 @@ revbifpn_status revbifpn_check(revbifpn *ctx, const revbifpn_check_options *give
     if (status == REVBIFPN_OK) status = rb_check(&data, o, ctx->pool, out, &ctx->error);
     rb_dataset_close(&data);
     return status;
+}
+
+revbifpn_status revbifpn_file_write(revbifpn *ctx, const char *path, const void *bytes, size_t size) {
+    return rb_file_replace(path, bytes, size, &ctx->error);
 }
 
 revbifpn_status revbifpn_data_stats(revbifpn *ctx, const char *path, char mean[REVBIFPN_STATS_TEXT],

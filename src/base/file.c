@@ -84,12 +84,19 @@ revbifpn_status rb_file_read_range(const char *path, uint64_t offset, size_t siz
     return status;
 }
 
+/* A device or a pipe: no file could take its place. */
+static bool is_special(const char *path) {
+    struct stat info;
+    return !stat(path, &info) && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
+}
+
 revbifpn_status rb_file_begin(rb_file_writer *w, const char *path, rb_error *err) {
     *w = (rb_file_writer){0};
     if (strlen(path) >= sizeof w->path)
         return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "%.64s…: path too long", path);
+    w->special = is_special(path);
     snprintf(w->path, sizeof w->path, "%s", path);
-    snprintf(w->temporary, sizeof w->temporary, "%s.tmp", path);
+    snprintf(w->temporary, sizeof w->temporary, "%s%s", path, w->special ? "" : ".tmp");
     w->stream = rb_file_fails() ? NULL : fopen(w->temporary, "wbe");
     return w->stream ? REVBIFPN_OK : io_failed(err, "cannot create", w->temporary);
 }
@@ -108,20 +115,28 @@ static void sync_folder_of(const char *path) {
     close(fd);
 }
 
+static void remove_temporary(const rb_file_writer *w) {
+    if (!w->special) unlink(w->temporary);
+}
+
 revbifpn_status rb_file_commit(rb_file_writer *w, rb_error *err) {
-    bool written = !rb_file_fails() && !fflush(w->stream) && !fsync(fileno(w->stream));
+    bool written = !rb_file_fails() && !fflush(w->stream) && (w->special || !fsync(fileno(w->stream)));
     int reason = errno;
-    if (fclose(w->stream)) written = false;
+    if (fclose(w->stream) && written) {
+        written = false;
+        reason = errno;
+    }
     w->stream = NULL;
     if (!written) {
         errno = reason;
         revbifpn_status status = io_failed(err, "cannot write", w->path);
-        unlink(w->temporary);
+        remove_temporary(w);
         return status;
     }
+    if (w->special) return REVBIFPN_OK;
     if (rb_file_fails() || rename(w->temporary, w->path)) {
         revbifpn_status status = io_failed(err, "cannot replace", w->path);
-        unlink(w->temporary);
+        remove_temporary(w);
         return status;
     }
     sync_folder_of(w->path);
@@ -132,7 +147,7 @@ void rb_file_abandon(rb_file_writer *w) {
     if (!w->stream) return;
     fclose(w->stream);
     w->stream = NULL;
-    unlink(w->temporary);
+    remove_temporary(w);
 }
 
 revbifpn_status rb_file_replace(const char *path, const void *bytes, size_t size, rb_error *err) {

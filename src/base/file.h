@@ -2,6 +2,7 @@
 #ifndef RB_BASE_FILE_H
 #define RB_BASE_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -18,10 +19,12 @@ revbifpn_status rb_file_read(const char *path, size_t limit, unsigned char **byt
 revbifpn_status rb_file_read_range(const char *path, uint64_t offset, size_t size, void *bytes,
                                    rb_error *err) RB_CHECKED;
 
-/* A file that appears whole or not at all: written as PATH.tmp, synced, renamed over PATH, folder synced. */
+/* A file that appears whole or not at all: written as PATH.tmp, synced, renamed over PATH, folder synced.
+ * What is there and no regular file (a device, a pipe) is written in place. */
 typedef struct rb_file_writer {
     FILE *stream;
     char path[4096], temporary[4112];
+    bool special; /* written in place */
 } rb_file_writer;
 
 revbifpn_status rb_file_begin(rb_file_writer *w, const char *path, rb_error *err) RB_CHECKED;

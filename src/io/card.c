@@ -147,7 +147,9 @@ static revbifpn_status read_network(const char *path, json_t *root, revbifpn_mod
     if (!json_is_integer(classes) || json_integer_value(classes) < 0 || json_integer_value(classes) > 1000000)
         return REFUSE("%s: 'num_classes' is no number of classes", path);
     out->classes = (int)json_integer_value(classes);
-    return REVBIFPN_OK;
+    if (rb_config_check(out, err) == REVBIFPN_OK) return REVBIFPN_OK;
+    err->status = REVBIFPN_BAD_FILE;
+    return rb_fail_prefix(err, "%s: 'num_classes': ", path);
 }
 
 /* [channels, height, width] */
@@ -169,6 +171,9 @@ static revbifpn_status read_preprocess(const char *path, json_t *given, int chan
                                        rb_error *err) {
     static const char *const keys[] = {"mean", "std", "crop_pct", "interpolation", "bits"};
     char *standard = NULL;
+    if (channels > RB_IMAGE_CHANNELS_MAX)
+        return REFUSE("%s: %d input channels, more than the %d of a weights file", path, channels,
+                      RB_IMAGE_CHANNELS_MAX);
     rb_preprocess usual = rb_preprocess_default();
     revbifpn_status status = rb_preprocess_to_json(&usual, channels, &standard, err);
     if (status != REVBIFPN_OK) return status;

@@ -99,6 +99,10 @@ static json_t *reals(const float *values, int count) {
 }
 
 revbifpn_status rb_preprocess_to_json(const rb_preprocess *p, int channels, char **text, rb_error *err) {
+    *text = NULL;
+    if (channels > RB_IMAGE_CHANNELS_MAX)
+        return rb_fail(err, REVBIFPN_UNSUPPORTED, "%d input channels: weights files have at most %d",
+                       channels, RB_IMAGE_CHANNELS_MAX);
     json_t *root = json_object();
     bool whole =
         !json_object_set_new(root, "mean", reals(p->mean, channels)) &&

@@ -13,7 +13,8 @@
 #include "io/pth.h"
 #include "model/model.h"
 
-static char work[4096], data[4200], run[4200], saved[4200], config_path[4200], path[4200];
+static char work[4096], data[4200], run[4200], saved[4200], other_classes[4200], config_path[4200],
+    path[4200];
 static revbifpn_model_config config; /* two streams, 32 × 32, three classes */
 
 typedef revbifpn_status scenario(rb_error *err);
@@ -170,6 +171,34 @@ static revbifpn_status one_step(bool resume, bool average, int workers, rb_error
     if (!resume) remove_folder(run);
     TRY(open_context(&ctx, err));
     TRY(told(ctx, revbifpn_trainer_open(ctx, &c, resume, &trainer), err));
+    TRY(told(ctx, revbifpn_trainer_step(trainer, &report), err));
+    TRY(told(ctx, revbifpn_trainer_checkpoint(trainer), err));
+fail:
+    revbifpn_trainer_close(&trainer);
+    revbifpn_close(&ctx);
+    return status;
+}
+
+/* A run that begins with weights of a network with other classes: a new last layer, its own rate, part of it
+ * frozen. */
+static revbifpn_status fine_tuned(rb_error *err) {
+    revbifpn *ctx = NULL;
+    revbifpn_trainer *trainer = NULL;
+    revbifpn_report report;
+    revbifpn_train_config c = revbifpn_default_train();
+    c.model = config;
+    c.model.classes = 0;
+    c.data = data;
+    c.out = run;
+    c.batch = 4;
+    c.weights = other_classes;
+    c.freeze = "1";
+    c.backbone_lr_scale = 0.5;
+    c.workers = 0;
+    revbifpn_status status;
+    remove_folder(run);
+    TRY(open_context(&ctx, err));
+    TRY(told(ctx, revbifpn_trainer_open(ctx, &c, 0, &trainer), err));
     TRY(told(ctx, revbifpn_trainer_step(trainer, &report), err));
     TRY(told(ctx, revbifpn_trainer_checkpoint(trainer), err));
 fail:
@@ -377,6 +406,7 @@ static void training(void **state) {
     fail_each("a resumed run with an average", resumed_average, true);
     fail_each("two runs compared", compare_runs, true);
     fail_each("16 bits", rasters, true);
+    fail_each("a run that begins with weights", fine_tuned, true);
 }
 
 static void files(void **state) {
@@ -413,6 +443,7 @@ static int set_up(void **state) {
     snprintf(data, sizeof data, "%s/data", work);
     snprintf(run, sizeof run, "%s/run", work);
     snprintf(saved, sizeof saved, "%s/saved.safetensors", work);
+    snprintf(other_classes, sizeof other_classes, "%s/five.safetensors", work);
     snprintf(path, sizeof path, "%s/written.safetensors", work);
     snprintf(config_path, sizeof config_path, "%s/tiny.json", work);
     CHECK_OK(rb_synth_classify(data, &synth, NULL, NULL, &err), &err);
@@ -432,6 +463,11 @@ static int set_up(void **state) {
     CHECK_OK(told(ctx, revbifpn_config(ctx, config_path, &config), &err), &err);
     CHECK_OK(told(ctx, revbifpn_model_create(ctx, &config, 1, &model), &err), &err);
     CHECK_OK(told(ctx, revbifpn_model_save(model, saved), &err), &err);
+    revbifpn_model_free(&model);
+    revbifpn_model_config five = config;
+    five.classes = 5;
+    CHECK_OK(told(ctx, revbifpn_model_create(ctx, &five, 1, &model), &err), &err);
+    CHECK_OK(told(ctx, revbifpn_model_save(model, other_classes), &err), &err);
     revbifpn_model_free(&model);
     revbifpn_close(&ctx);
     char file[4400];

@@ -195,9 +195,9 @@ static void cut_files_of_a_run(void **state) {
     (void)state;
     cut_everywhere("args.json", 4000);
     cut_everywhere("results.csv", 1000);
-    cut_everywhere("steps.jsonl", 300);
-    cut_everywhere("tensors.hash", 100);
-    cut_everywhere("checkpoint.safetensors", 300);
+    cut_everywhere("steps.jsonl", 4000);
+    cut_everywhere("tensors.hash", 1000);
+    cut_everywhere("checkpoint.safetensors", 1000);
 }
 
 /* config.json cut at every byte: refused, or the same network (the last byte is a newline). */
