@@ -22,9 +22,9 @@ struct revbifpn_model {
     rb_model network;
     rb_exec exec; /* opened for batches of the shape `ready` */
     rb_shape ready;
-    bool backward;   /* … and for a backward pass after it */
-    uint8_t *input;  /* one batch of that shape */
-    char number[16]; /* text of a class without a name */
+    bool backward;       /* … and for a backward pass after it */
+    uint8_t *input;      /* one batch of that shape */
+    char (*numbers)[16]; /* of classes without names, as texts; made when first asked for */
 };
 
 /* Builds a network without weights, for questions about it. Checks config and size. */

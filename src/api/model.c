@@ -157,6 +157,7 @@ void revbifpn_model_free(revbifpn_model **handle) {
     rb_model_close(&model->network);
     rb_weights_info_close(&model->info);
     rb_free(model->input);
+    rb_free(model->numbers);
     rb_free(model);
     *handle = NULL;
 }

@@ -45,6 +45,17 @@ fail:
     return status;
 }
 
+/* Numbers of classes as texts, which live as long as the model. */
+static revbifpn_status number_classes(revbifpn_model *model) {
+    int classes = model->info.config.classes;
+    if (model->info.class_count || model->numbers) return REVBIFPN_OK;
+    model->numbers = rb_alloc((size_t)classes * sizeof *model->numbers);
+    if (!model->numbers)
+        return rb_fail(&model->ctx->error, REVBIFPN_OUT_OF_MEMORY, "out of memory for names of classes");
+    for (int i = 0; i < classes; i++) snprintf(model->numbers[i], sizeof *model->numbers, "%d", i);
+    return REVBIFPN_OK;
+}
+
 /* Softmax over all classes, then the best of them. */
 static void fill(revbifpn_model *model, revbifpn_prediction *best, int count) {
     const float *logits = model->network.logits;
@@ -54,8 +65,7 @@ static void fill(revbifpn_model *model, revbifpn_prediction *best, int count) {
     for (int c = 0; c < classes; c++) sum += exp((double)logits[c] - largest);
     for (int i = 0; i < count; i++) {
         best[i].index = index[i];
-        best[i].name = revbifpn_model_class(model, index[i]);
-        if (!best[i].name) best[i].name = "";
+        best[i].name = model->numbers ? model->numbers[index[i]] : revbifpn_model_class(model, index[i]);
         best[i].probability = exp((double)logits[index[i]] - largest) / sum;
     }
 }
@@ -68,6 +78,7 @@ static revbifpn_status predict(revbifpn_model *model, const rb_image *image, rev
     TRY(need_classifier(model));
     if (capacity < 1)
         return rb_fail(&model->ctx->error, REVBIFPN_BAD_ARGUMENT, "topk %d: at least 1", capacity);
+    TRY(number_classes(model));
     TRY(rb_api_forward(model, image, false, &pass));
     int count = capacity < model->info.config.classes ? capacity : model->info.config.classes;
     *found = count < BEST_MAX ? count : BEST_MAX;
