@@ -131,6 +131,7 @@ def named_points(path, title, x_name, series, colours, step=2):
     for row, (name, points) in enumerate(filled.items()):
         at = TOP + high + 60 + LEGEND * row
         parts += drawn({"measured": [p[:2] for p in points], "planned": []}, x, y, colours[name])
-        parts += [text(x.at(a) - 6, y.at(b) - 6, label, "end") for a, b, label in points]
+        right = row and row == len(filled) - 1  # so that names of neighbouring lines do not meet
+        parts += [text(x.at(a) + (7 if right else -6), y.at(b) + (15 if right else -6), label, "start" if right else "end") for a, b, label in points]
         parts += [f'<rect x="{LEFT}" y="{at - 9}" width="18" height="4" fill="{colours[name]}"/>', text(LEFT + 26, at, name)]
     save(path, LEFT + wide + 16, TOP + high + 60 + LEGEND * len(filled), parts)

@@ -4,12 +4,14 @@ EfficientNet-B0 … B7, each at its published side. Memory is measured, as the g
 and 2b, one process a measurement, the same meter for all; top-1 is what the papers publish.
 
 usage: accuracy_memory.py [--build build] [--python PYTHON_WITH_TORCH_AND_TIMM] [--official DIR] [--memory 12]
-                          [--budget 540] [--out bench/results/accuracy-memory.json] [--doc docs/reproduction.md] [--draw]
+                          [--budget 540] [--only SERIES] [--networks s6,b7] [--out bench/results/accuracy-memory.json]
+                          [--doc docs/reproduction.md] [--draw]
 Resumable: what the result file holds is not measured again, and nothing is begun after `budget` seconds; run it until it
 says that nothing is left. EfficientNet is measured in both memory layouts, and the one that takes less counts. With
 --official also the published code, reversible. A process that passes --memory GiB is ended, and kept as such; none is begun
-while less is available. --doc writes the table between `<!-- accuracy-memory: begin -->` and `end`, and the picture
-accuracy-memory.svg beside it; --draw measures nothing. MB are 10^6 bytes."""
+while less is available. --only takes series whose names begin so ("ours", "EfficientNet channels_last"), --networks those
+named. --doc writes the table between `<!-- accuracy-memory: begin -->` and its end, and the picture accuracy-memory.svg
+beside that file; --draw measures nothing. MB are 10^6 bytes."""
 import argparse, json, os, sys, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -24,6 +26,8 @@ p.add_argument("--python", default=sys.executable)
 p.add_argument("--official")
 p.add_argument("--memory", type=float, default=12)
 p.add_argument("--budget", type=float, default=540)
+p.add_argument("--only", default="")
+p.add_argument("--networks", default="")
 p.add_argument("--out", default="bench/results/accuracy-memory.json")
 p.add_argument("--doc")
 p.add_argument("--draw", action="store_true")
@@ -60,12 +64,13 @@ def words_of(series, model, side):
     return [a.python, os.path.join(HERE, "efficientnet.py"), "--model", f"efficientnet_{model}", *size[2:], 0, *layout]
 
 
-def facts(series, model, side):
+def facts(series, model, side, batch):
     """Parameters and MACs of ours, and what its plan says a sample takes."""
     if not series.startswith("ours"):
         return {}
     network = ["--model", model, "--imgsz", str(side), "--json"]
-    cost, plan = said([COMMAND, "inspect", *network]), said([COMMAND, "plan", "--activations", series.split()[1], *network])
+    cost = said([COMMAND, "inspect", *network])
+    plan = said([COMMAND, "plan", "--activations", series.split()[1], "--batch", str(batch), *network])
     return {"parameters": cost["parameters"], "macs": cost["macs"], "planned_bytes_per_sample": plan["activation_bytes_per_sample"]}
 
 
@@ -87,8 +92,10 @@ def measure_all():
     """Smallest networks first. True when something is left."""
     left = False
     for series, model, side, batch in page.works(bool(a.official)):
+        if not series.startswith(a.only) or (a.networks and model not in a.networks.split(",")):
+            continue
         points = result["points"].setdefault(series, {})
-        point = points.get(model, {"side": side, "batch": batch, "rss_bytes": {}, **facts(series, model, side)})
+        point = points.get(model, {"side": side, "batch": batch, "rss_bytes": {}, **facts(series, model, side, batch)})
         if "failed" in point or len(point["rss_bytes"]) == 2:
             continue
         if time.monotonic() - begun > a.budget or available() < a.memory * 2**30:

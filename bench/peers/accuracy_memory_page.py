@@ -53,7 +53,9 @@ def line(name, form, point, macs, top1, model):
     grown, planned = growth(point), point.get("planned_bytes_per_sample")
     paper = f"{1e3 * PAPER_GB[model]:.0f}" if model in PAPER_GB and form != OURS_STORED else ""
     parameters = f"{point['parameters'] / 1e6:.1f} M" if "parameters" in point else "–"
-    return (f"| {name} | {point.get('side', '–')} | {top1} | {parameters} | {macs / 1e9:.3g} G | {form} | b{point.get('batch', '')}: {rss or '–'} "
+    side = {**REVBIFPN, **EFFICIENTNETS}[model][0]
+    rss = f"b{point['batch']}: {rss}" if rss else "–"
+    return (f"| {name} | {side} | {top1} | {parameters} | {macs / 1e9:.3g} G | {form} | {rss} "
             f"| {mb(planned) if planned else ''} | {mb(grown) if grown else point.get('failed', '–')} | {paper} |")
 
 
