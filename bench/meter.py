@@ -1,4 +1,5 @@
-"""What the measurements of memory and growth share: one process watched from outside, the machine, tables in documents."""
+"""What the measurements of memory and growth share: one process watched from outside, the machine, times in
+words, tables in documents."""
 import datetime, json, os, platform, re, subprocess, tempfile, threading, time
 
 
@@ -57,6 +58,14 @@ def machine():
         name = next((line.split(":", 1)[1].strip() for line in f if line.startswith("model name")), platform.processor())
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     return {"date": datetime.date.today().isoformat(), "commit": commit, "processor": name}
+
+
+def span(hours):
+    """A time in words, in the unit that suits it."""
+    for limit, hours_each, unit in ((1, 1 / 60, "min"), (48, 1, "h"), (17520, 24, "days")):
+        if hours < limit:
+            return f"{hours / hours_each:.3g} {unit}"
+    return f"{hours / 8760:.3g} years"
 
 
 def save(path, value):

@@ -1,5 +1,6 @@
-"""Log-log pictures as SVG, readable on light and on dark pages: two panels side by side, series with measured points
-(filled), planned points (hollow) and the exponent of a fit in the legend. No dependencies."""
+"""Pictures as SVG, readable on light and on dark pages. Log-log: two panels side by side, series with measured points
+(filled), planned points (hollow) and the exponent of a fit in the legend. And named points over one logarithmic axis. No
+dependencies."""
 import math
 
 INK = "#808080"  # text and frames: enough contrast on white and on black
@@ -92,6 +93,45 @@ def picture(path, x_name, x_ticks, panels, colours):
         parts += panel(LEFT + i * (PANEL_WIDTH + GAP), title, x_name, x_ticks, series, colours)
     width = LEFT + len(panels) * (PANEL_WIDTH + GAP) - GAP + 16
     height = TOP + HEIGHT + 60 + LEGEND * len(colours)
+    save(path, width, height, parts)
+
+
+def save(path, width, height, parts):
     with open(path, "w") as f:
         f.write(f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" font-size="13">\n'
                 + "\n".join(parts) + "\n</svg>\n")
+
+
+class Linear:
+    """A linear axis over the values, from pixel `start` to pixel `end`, with ticks at multiples of `step`."""
+
+    def __init__(self, values, start, end, step):
+        room = 0.05 * (max(values) - min(values)) or 0.5
+        self.low, self.high, self.start, self.end, self.step = min(values) - room, max(values) + room, start, end, step
+
+    def at(self, value):
+        return self.start + (self.end - self.start) * (value - self.low) / (self.high - self.low)
+
+    def ticks(self):
+        return [self.step * i for i in range(math.ceil(self.low / self.step), math.floor(self.high / self.step) + 1)]
+
+
+def named_points(path, title, x_name, series, colours, step=2):
+    """`series`: name → [(x, y, label)], joined by a line; x is logarithmic, y linear with a tick each `step`. Writes the SVG."""
+    filled = {n: points for n, points in series.items() if points}
+    every = [p for points in filled.values() for p in points]
+    wide, high = 2 * PANEL_WIDTH, int(1.4 * HEIGHT)
+    x, y = Axis([p[0] for p in every], LEFT, LEFT + wide), Linear([p[1] for p in every], TOP + high, TOP, step)
+    parts = [text(LEFT, TOP - 12, title), f'<rect x="{LEFT}" y="{TOP}" width="{wide}" height="{high}" fill="none" stroke="{INK}"/>',
+             text(LEFT + wide / 2, TOP + high + 36, x_name, "middle")]
+    for v in y.ticks():
+        parts += [line(LEFT, y.at(v), LEFT + wide, y.at(v), 0.3), text(LEFT - 6, y.at(v) + 4, number(v), "end")]
+    for v in x.ticks():
+        parts += [line(x.at(v), TOP, x.at(v), TOP + high, 0.3), text(x.at(v), TOP + high + 17, number(v), "middle")]
+    for row, (name, points) in enumerate(filled.items()):
+        at = TOP + high + 60 + LEGEND * row
+        parts += drawn({"measured": [p[:2] for p in points], "planned": []}, x, y, colours[name])
+        right = row and row == len(filled) - 1  # so that names of neighbouring lines do not meet
+        parts += [text(x.at(a) + (7 if right else -6), y.at(b) + (15 if right else -6), label, "start" if right else "end") for a, b, label in points]
+        parts += [f'<rect x="{LEFT}" y="{at - 9}" width="18" height="4" fill="{colours[name]}"/>', text(LEFT + 26, at, name)]
+    save(path, LEFT + wide + 16, TOP + high + 60 + LEGEND * len(filled), parts)

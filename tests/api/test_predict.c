@@ -65,7 +65,11 @@ static void memory_and_file_agree_also_after_loading(void **state) {
     ok(revbifpn_predict(loaded, &image, again, CLASSES, &found));
     same(memory, again);
     assert_int_equal(revbifpn_model_configuration(loaded)->classes, CLASSES);
-    assert_null(revbifpn_model_class(loaded, 0)); /* fresh weights have no names */
+    assert_null(revbifpn_model_class(loaded, 0)); /* fresh weights have no names: numbers stand for them */
+    for (int i = 0; i < CLASSES; i++) {
+        assert_int_equal(strlen(again[i].name), 1);
+        assert_int_equal(again[i].name[0] - '0', again[i].index);
+    }
     assert_null(revbifpn_model_class(loaded, -1));
     assert_int_equal(revbifpn_predict(loaded, &image, again, 0, &found), REVBIFPN_BAD_ARGUMENT);
     revbifpn_model_free(&model);
