@@ -38,15 +38,33 @@ static void ask_for_huge_pages(void *pointer, size_t bytes) {
 #endif
 }
 
-void *rb_alloc(size_t bytes) {
+/* Counts a call; true when it is the one that is to fail. */
+static bool call_fails(void) {
     atomic_fetch_add_explicit(&alloc_calls, 1, memory_order_relaxed);
-    if (rb_alloc_fail_pending() && atomic_fetch_sub(&alloc_fail_after, 1) == 0) return NULL;
+    return rb_alloc_fail_pending() && atomic_fetch_sub(&alloc_fail_after, 1) == 0;
+}
+
+void *rb_alloc(size_t bytes) {
+    if (call_fails()) return NULL;
     size_t rounded = rb_size_align(bytes ? bytes : 1);
     if (rounded == SIZE_MAX) return NULL;
     void *pointer = aligned_alloc(RB_ALIGNMENT, rounded);
     if (pointer && rounded >= HUGE_BYTES) ask_for_huge_pages(pointer, rounded);
     if (pointer) memset(pointer, 0, rounded);
     return pointer;
+}
+
+void *rb_grow(void *pointer, size_t *room, size_t count, size_t size) {
+    if (pointer && count <= *room) return pointer;
+    size_t larger = pointer ? rb_size_mul(*room, 2) : 0;
+    if (larger < count) larger = count;
+    if (larger < 16) larger = 16;
+    size_t bytes = rb_size_mul(larger, size);
+    if (bytes > PTRDIFF_MAX || call_fails()) return NULL;
+    void *grown =
+        realloc(pointer, bytes); /* the system moves large blocks without copying or touching them */
+    if (grown) *room = larger;
+    return grown;
 }
 
 void rb_free(void *pointer) { free(pointer); }
