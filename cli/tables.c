@@ -224,6 +224,19 @@ static const cli_option val_options[] = {
     MACHINE,
     END};
 
+static const cli_option eval_options[] = {
+    {TEXT("gt", "FILE", "annotations in COCO's format, instances_*.json"), .required = true},
+    {TEXT("dt", "FILE",
+          "results in COCO's format: a JSON list of image_id, category_id, score, bbox or "
+          "segmentation"),
+     .required = true},
+    {CHOICE("type", "bbox|segm", "bbox",
+            "boxes; or masks, whose area then decides what is small, and their boxes do not count")},
+    {FLAG("per-class", "also each category")},
+    JSON,
+    MACHINE,
+    END};
+
 static const cli_option predict_options[] = {
     {.heading = "Pictures",
      TEXT("source", "FILE|DIR|GLOB|-",
@@ -363,6 +376,10 @@ const cli_verb cli_verbs[] = {
      train_options, verb_train},
     {"val", "top-1 and top-5 of trained weights", "Measures top-1 and top-5 of trained weights.", val_options,
      verb_val},
+    {"eval", "COCO's average precision and recall of anyone's results",
+     "Judges a file of detections by COCO's rules: average precision and recall for boxes or masks, with the "
+     "numbers of COCO's own evaluator. Needs no network and no pictures.",
+     eval_options, verb_eval},
     {"predict", "the most probable classes of pictures",
      "Names the most probable classes of pictures. Pictures that cannot be read get "
      "a line "

@@ -5,6 +5,7 @@
 #include "options.h"
 
 int verb_train(const cli_args *args);
+int verb_eval(const cli_args *args);
 int verb_val(const cli_args *args);
 int verb_predict(const cli_args *args);
 int verb_check(const cli_args *args);

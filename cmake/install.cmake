@@ -35,7 +35,7 @@ install(TARGETS revbifpn_shared EXPORT revbifpn LIBRARY DESTINATION ${CMAKE_INST
 install(EXPORT revbifpn NAMESPACE revbifpn:: FILE revbifpn-targets.cmake DESTINATION ${package})
 install(TARGETS revbifpn_static ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS revbifpn RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(FILES include/revbifpn.h include/revbifpn_train.h include/revbifpn_data.h
+install(FILES include/revbifpn.h include/revbifpn_train.h include/revbifpn_data.h include/revbifpn_detect.h
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 configure_file(cmake/revbifpn-config.cmake ${generated}/revbifpn-config.cmake @ONLY)
 install(FILES ${generated}/revbifpn.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -81,24 +81,79 @@ static void *obtain(const rb_host *host, size_t bytes) {
     return NULL;
 }
 
+static header *header_of(void *pointer) {
+    header *head = (header *)(void *)((unsigned char *)pointer - RB_ALIGNMENT);
+    SHOW(head, RB_ALIGNMENT);
+    return head;
+}
+
+/* What is handed out of a block. */
+static void *contents_of(header *head) {
+    HIDE(head, RB_ALIGNMENT);
+    return (unsigned char *)head + RB_ALIGNMENT;
+}
+
+/* Counts a call; true when it is the one that is to fail. */
+static bool call_fails(rb_host *host) {
+    atomic_fetch_add_explicit(host ? &host->allocations : &hostless_calls, 1, memory_order_relaxed);
+    return rb_alloc_fail_pending() && atomic_fetch_sub(&alloc_fail_after, 1) == 0;
+}
+
 void *rb_alloc(size_t bytes) {
     rb_host *host = rb_host_in_use();
-    atomic_fetch_add_explicit(host ? &host->allocations : &hostless_calls, 1, memory_order_relaxed);
-    if (rb_alloc_fail_pending() && atomic_fetch_sub(&alloc_fail_after, 1) == 0) return NULL;
+    if (call_fails(host)) return NULL;
     size_t whole = rb_size_add(rb_size_align(bytes ? bytes : 1), RB_ALIGNMENT);
     header *head = whole == SIZE_MAX ? NULL : obtain(host, whole);
     if (!head) return NULL;
     memset(head, 0, whole);
     *head = (header){.bytes = whole};
     if (host && host->allocate) head->release = host->release, head->user = host->user;
-    HIDE(head, RB_ALIGNMENT);
-    return (unsigned char *)head + RB_ALIGNMENT;
+    return contents_of(head);
+}
+
+/* A block of malloc's, or none, made larger: the system moves large ones without copying or touching them. */
+static header *extend(header *head, size_t whole) {
+    header *grown = realloc(head, whole);
+    if (grown) *grown = (header){.bytes = whole};
+    return grown;
+}
+
+/* Another block with the same contents. */
+static header *move(const rb_host *host, header *head, size_t whole) {
+    header *grown = obtain(host, whole);
+    if (!grown) return NULL;
+    if (head) memcpy(grown, head, head->bytes < whole ? head->bytes : whole);
+    *grown = (header){.bytes = whole};
+    if (host && host->allocate) grown->release = host->release, grown->user = host->user;
+    if (head && head->release)
+        head->release(head->user, head, head->bytes);
+    else
+        free(head);
+    return grown;
+}
+
+void *rb_grow(void *pointer, size_t *room, size_t count, size_t size) {
+    if (pointer && count <= *room) return pointer;
+    rb_host *host = rb_host_in_use();
+    size_t larger = pointer ? rb_size_mul(*room, 2) : 0;
+    if (larger < count) larger = count;
+    if (larger < 16) larger = 16;
+    size_t whole = rb_size_add(rb_size_align(rb_size_mul(larger, size)), RB_ALIGNMENT);
+    if (whole > PTRDIFF_MAX || call_fails(host)) return NULL;
+    header *head = pointer ? header_of(pointer) : NULL;
+    bool foreign = (host && host->allocate) || (head && head->release);
+    header *grown = foreign ? move(host, head, whole) : extend(head, whole);
+    if (!grown) {
+        if (head) (void)contents_of(head);
+        return NULL;
+    }
+    *room = larger;
+    return contents_of(grown);
 }
 
 void rb_free(void *pointer) {
     if (!pointer) return;
-    header *head = (header *)(void *)((unsigned char *)pointer - RB_ALIGNMENT);
-    SHOW(head, RB_ALIGNMENT);
+    header *head = header_of(pointer);
     if (head->release)
         head->release(head->user, head, head->bytes);
     else

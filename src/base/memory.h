@@ -25,8 +25,12 @@ size_t rb_size_align(size_t bytes);
 void *rb_alloc(size_t bytes);
 /* Gives it back to the host it came from, whichever is in use; nothing for NULL. */
 void rb_free(void *pointer);
-/* Calls of rb_alloc so far for the host in use (without one, of all threads without): the training step must
- * not move it. */
+/* Room for `count` items of `size` bytes at `pointer`, which has room for *room of them (NULL: for none): at
+ * least doubled when it grows. What is there stays, what is new is not cleared. NULL: memory is out, and the
+ * old block stands. Freed with rb_free; not RB_ALIGNMENT-aligned. */
+void *rb_grow(void *pointer, size_t *room, size_t count, size_t size) RB_CHECKED;
+/* Calls of rb_alloc, and growths, so far for the host in use (without one, of all threads without): the
+ * training step must not move it. */
 size_t rb_alloc_count(void);
 /* For tests: of the calls from now on, in any thread, number `n` (from 0) gives NULL, once; below 0 none
  * does. Off by default. */

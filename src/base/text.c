@@ -23,15 +23,11 @@ void rb_text_clear(rb_text *t) {
 static bool grow(rb_text *t, size_t more) {
     size_t need = rb_size_add(rb_size_add(t->size, more), 1);
     if (t->failed || need <= t->room) return !t->failed;
-    size_t room = t->room ? t->room : FIRST_ROOM;
-    while (room < need) room = rb_size_mul(room, 2);
-    char *bytes = rb_alloc(room);
+    if (need < FIRST_ROOM) need = FIRST_ROOM;
+    char *bytes = rb_grow(t->bytes, &t->room, need, 1);
     t->failed = !bytes;
     if (!bytes) return false;
-    if (t->size) memcpy(bytes, t->bytes, t->size);
-    rb_free(t->bytes);
     t->bytes = bytes;
-    t->room = room;
     return true;
 }
 

@@ -1,0 +1,16 @@
+/* Detections by falling score, equal ones in their order. */
+#ifndef RB_EVAL_COCO_RANK_H
+#define RB_EVAL_COCO_RANK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct rb_rank {
+    double score;
+    uint32_t index;
+} rb_rank;
+
+/* Sorts `ranks`; `spare` has as much room. */
+void rb_rank_sort(rb_rank *ranks, size_t count, rb_rank *spare);
+
+#endif
