@@ -51,7 +51,8 @@ typedef struct revbifpn_coco_report {
     uint64_t objects_left_out;    /* of images or categories that `gt` does not list */
     uint64_t detections_left_out; /* of categories that it does not list */
 } revbifpn_coco_report;
-REVBIFPN_API revbifpn_coco_options revbifpn_default_coco(void);
+REVBIFPN_API void revbifpn_init_coco(revbifpn_coco_options *out, size_t struct_size);
+REVBIFPN_DEFAULT(revbifpn_coco_options, coco)
 /* Judges results. The numbers equal those of COCO's reference evaluator to rounding, and are the same with
  * any number of threads; an empty list of results has AP and AR 0. Both files are read once, front to back.
  * Errors: BAD_FILE with file, line and byte or number of the entry; BAD_DATA for a result of an image that

@@ -3,8 +3,13 @@
 #include "base/memory.h"
 #include "eval/coco_eval.h"
 
-revbifpn_coco_options revbifpn_default_coco(void) {
+static revbifpn_coco_options default_coco(void) {
     return (revbifpn_coco_options){.struct_size = sizeof(revbifpn_coco_options)};
+}
+
+void revbifpn_init_coco(revbifpn_coco_options *out, size_t struct_size) {
+    revbifpn_coco_options options = default_coco();
+    rb_api_init(out, struct_size, &options, sizeof options);
 }
 
 /* Both files are read at once: task 0 reads the annotations, task 1 the results. */
@@ -70,8 +75,13 @@ fail:
     return status;
 }
 
-revbifpn_status revbifpn_eval_coco(revbifpn *ctx, const revbifpn_coco_options *o, revbifpn_coco_report *out) {
+revbifpn_status revbifpn_eval_coco(revbifpn *ctx, const revbifpn_coco_options *given,
+                                   revbifpn_coco_report *out) {
+    RB_ENTER(ctx);
+    revbifpn_coco_options own = default_coco(), *o = &own;
     *out = (revbifpn_coco_report){0};
+    revbifpn_status status = rb_api_take(o, sizeof *o, given, "coco_options", &ctx->error);
+    if (status) return status;
     if (!o->gt || !*o->gt || !o->dt || !*o->dt)
         return rb_fail(&ctx->error, REVBIFPN_BAD_ARGUMENT, "%s: no file named",
                        o->gt && *o->gt ? "dt" : "gt");
@@ -80,7 +90,7 @@ revbifpn_status revbifpn_eval_coco(revbifpn *ctx, const revbifpn_coco_options *o
     r->options = o;
     rb_pool_run(ctx->pool, 2, read_one, r);
     int worse = r->status[0] ? 0 : 1;
-    revbifpn_status status = r->status[worse];
+    status = r->status[worse];
     if (status)
         ctx->error = r->error[worse];
     else

@@ -348,7 +348,7 @@ static void an_allocator_that_fails(void **state) {
         revbifpn_model_config config;
         revbifpn_prediction best[2];
         uint8_t pixels[40 * 30 * 3] = {0};
-        revbifpn_image image = {40, 30, pixels};
+        revbifpn_image image = {.width = 40, .height = 30, .pixels = pixels};
         int found;
         c.fail_at = n;
         revbifpn_status status = open_with(&c, 2, &ctx);
