@@ -14,9 +14,11 @@ static const double INTERVAL[] = {
     [CLI_PROGRESS_NONE] = 1e300, [CLI_PROGRESS_BAR] = 0.1, [CLI_PROGRESS_LOG] = 10, [CLI_PROGRESS_JSON] = 1};
 
 double cli_clock(void) {
+    static double last; /* a clock that is set back (virtual machines do it) stands still instead */
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    double now = (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    return last = now > last ? now : last;
 }
 
 unsigned long long cli_memory_now(void) {

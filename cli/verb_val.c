@@ -28,6 +28,9 @@ int verb_val(const cli_args *args) {
     cli_progress progress;
     revbifpn_val_options options = revbifpn_default_val();
     options.data = cli_text(args, "data");
+    options.val_data = cli_text(args, "val-data");
+    options.val_fraction = cli_real(args, "val-fraction");
+    options.seed = (uint64_t)cli_int(args, "seed");
     options.batch = (int)cli_int(args, "batch");
     options.workers = (int)cli_int(args, "workers");
     options.apply_exif = cli_given(args, "exif");
@@ -36,6 +39,10 @@ int verb_val(const cli_args *args) {
     options.progress = cli_progress_count;
     options.note = print_note;
     options.user = &progress;
+    if (options.val_data && options.val_fraction > 0)
+        return cli_usage(args, "--val-data and --val-fraction exclude each other");
+    if (cli_given(args, "seed") && options.val_fraction <= 0)
+        return cli_usage(args, "--seed does nothing without --val-fraction");
     int code = cli_open(args, &ctx);
     if (code) return code;
     revbifpn_status status = revbifpn_model_load(ctx, cli_text(args, "weights"), &model);

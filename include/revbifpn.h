@@ -403,6 +403,9 @@ typedef struct revbifpn_val_options {
     void (*progress)(void *user, int done, int all);
     void (*note)(void *user, const char *line); /* of each unreadable or damaged picture; may be NULL */
     void *user;
+    const char *val_data; /* the pictures, when they do not lie in `data`; or NULL */
+    double val_fraction;  /* without val/: the part of each class that training with it and `seed` held out */
+    uint64_t seed;
 } revbifpn_val_options;
 REVBIFPN_API void revbifpn_init_val(revbifpn_val_options *out, size_t struct_size);
 REVBIFPN_DEFAULT(revbifpn_val_options, val)

@@ -143,9 +143,15 @@ static revbifpn_status open_split(const revbifpn_model *model, const revbifpn_va
                                   rb_dataset *data) {
     revbifpn *ctx = model->ctx;
     rb_dataset_options options = {.purpose = RB_DATASET_EVALUATE,
+                                  .val_root = o->val_data,
+                                  .val_fraction = o->val_fraction,
+                                  .seed = o->seed,
                                   .class_names = (const char *const *)model->info.classes,
                                   .classes = model->info.class_count};
     if (!o->data || !*o->data) return rb_fail(&ctx->error, REVBIFPN_BAD_ARGUMENT, "data: no folder named");
+    if (!(o->val_fraction >= 0 && o->val_fraction < 1))
+        return rb_fail(&ctx->error, REVBIFPN_BAD_ARGUMENT, "val-fraction %g: from 0, below 1",
+                       o->val_fraction);
     revbifpn_status status = rb_dataset_open(data, o->data, &options, &ctx->error);
     if (status != REVBIFPN_OK) return status;
     if (data->classes <= model->info.config.classes) return REVBIFPN_OK;

@@ -17,6 +17,7 @@ enum { BINS = 30, FILES_MAX = 1000, HOST = 64 };
 struct rb_events {
     FILE *stream;
     char path[4096];
+    double wall; /* time of the last event: no later one is earlier, also when the clock is set back */
     rb_text value, summary, event; /* messages in the making: one value, all of them, the event around */
 };
 
@@ -116,7 +117,9 @@ static void begin_event(rb_events *e, int64_t step) {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     rb_text_clear(&e->event);
-    put_double(&e->event, 1, (double)now.tv_sec + 1e-9 * (double)now.tv_nsec);
+    double wall = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+    if (wall > e->wall) e->wall = wall;
+    put_double(&e->event, 1, e->wall);
     put_number(&e->event, 2, (uint64_t)step);
 }
 

@@ -22,8 +22,8 @@
 /* Whether the name ends in .pth, .pt or .pth.tar. */
 bool rb_pth_name(const char *path);
 
-/* As rb_tensor_file_write, of tensors of type F32, F64, F16, BF16, I64, I32, I16, I8, U8 and BOOL. At most 4
- * GiB and 65,535 tensors (BAD_ARGUMENT). Equal input gives equal bytes, whatever the name. */
+/* As rb_tensor_file_write, of tensors of type F32, F64, F16, BF16, I64, I32, I16, I8, U8 and BOOL. From
+ * 4 GiB or 65,535 entries on the archive is a zip64. Equal input gives equal bytes, whatever the name. */
 revbifpn_status rb_pth_write(const char *path, const rb_tensor_source *tensors, int count,
                              const rb_tensor_metadata *metadata, int metadata_count,
                              rb_error *err) RB_CHECKED;

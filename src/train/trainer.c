@@ -1,6 +1,7 @@
 #include "train/trainer.h"
 
 #include <stdio.h>
+#include <math.h>
 #include <string.h>
 #include <time.h>
 
@@ -56,7 +57,7 @@ static revbifpn_status add_next(rb_trainer *t, int batch, int batches, rb_step_r
     t->stop.held = batch > 0; /* statistics have moved: only the end of the step is a place to resume from */
     TRY(rb_loader_next(t->loader, &next, err));
     t->stop.held = false;
-    *waited_ms += milliseconds() - start;
+    *waited_ms += fmax(0, milliseconds() - start); /* a clock may be set back */
     rb_images images = {.shape = {next.count, next.height, next.width, next.channels},
                         .bytes = next.images,
                         .words = next.words};
@@ -84,7 +85,7 @@ static revbifpn_status train_on_next(rb_trainer *t, revbifpn_report *r, rb_error
     rb_step_update(&t->step, r->lr);
     t->progress.step++;
     t->progress.loss_sum += step.loss;
-    r->step_ms = milliseconds() - start - r->wait_ms;
+    r->step_ms = fmax(0, milliseconds() - start - r->wait_ms);
     r->loss = step.loss;
     collect_notes(t, &step);
     rb_step_record record = {

@@ -65,6 +65,48 @@ static void val_sees_the_same_everywhere(void **state) {
     assert_string_not_equal(first[1], first[2]);
 }
 
+static double loss_of(const char *options, int *images) {
+    char line[4096];
+    put(line, sizeof line, "val --json %s", options);
+    json_t *r = command_json(line);
+    double loss = json_number_value(json_object_get(r, "loss"));
+    *images = (int)json_integer_value(json_object_get(r, "images"));
+    json_decref(r);
+    return loss;
+}
+
+/* val on what a run validated on: a part held out, or another place. */
+static void val_judges_what_training_did(void **state) {
+    (void)state;
+    char more[400], options[3000];
+    int images;
+    put(more, sizeof more, "--val-fraction 0.25 --seed 11");
+    train(inside("set/train"), more, inside("held_out"));
+    char csv[4200];
+    size_t size;
+    put(csv, sizeof csv, "%s/results.csv", inside("held_out"));
+    char *text = file_bytes(csv, &size), *row = strchr(text, '\n') + 1;
+    for (char *next; (next = strchr(row, '\n')) && next[1];) row = next + 1;
+    double loss;
+    assert_int_equal(sscanf(row, "%*[^,],%*[^,],%*[^,],%lf", &loss), 1);
+    free(text);
+    put(options, sizeof options, "--weights %s --data %s --val-fraction 0.25 --seed 11",
+        inside("held_out/weights/last.safetensors"), inside("set/train"));
+    double ours = loss_of(options, &images);
+    assert_true(images > 0 && images < 12);
+    if (!(fabs(ours - loss) <= 1e-6 * loss)) fail_msg("loss %.9g, of the run %.9g", ours, loss);
+    put(options, sizeof options, "--weights %s --data %s --val-fraction 0.25 --seed 12",
+        inside("held_out/weights/last.safetensors"), inside("set/train"));
+    assert_true(loss_of(options, &images) != ours); /* another part */
+    put(options, sizeof options, "--weights %s --data %s --val-data %s",
+        inside("folder/weights/last.safetensors"), inside("set/train"), inside("set/val"));
+    ours = loss_of(options, &images);
+    put(options, sizeof options, "--weights %s --data %s", inside("folder/weights/last.safetensors"), set);
+    assert_true(loss_of(options, &images) == ours);
+    command_refuses(2, "exclude each other", "val --weights w --data d --val-data e --val-fraction 0.5");
+    command_refuses(2, "--seed does nothing", "val --weights w --data d --seed 5");
+}
+
 static void wrong_options_are_told(void **state) {
     (void)state;
     command_refuses(2, "either --shards or --shard-size", "convert --data %s --out %s", set, inside("x"));
@@ -274,6 +316,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(folder_shards_and_list_give_the_same_run),
         cmocka_unit_test(val_sees_the_same_everywhere),
+        cmocka_unit_test(val_judges_what_training_did),
         cmocka_unit_test(wrong_options_are_told),
         cmocka_unit_test(a_clean_set_has_no_faults),
         cmocka_unit_test(each_fault_is_found),
