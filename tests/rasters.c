@@ -64,7 +64,9 @@ static void fill_block(const raster_file *f, int x, int y, int width, int height
 
 static void set_fields(TIFF *tiff, const raster_file *f) {
     static const uint16_t alpha[] = {EXTRASAMPLE_UNASSALPHA};
-    int photometric = f->rgb             ? PHOTOMETRIC_RGB
+    uint16_t map[3][256];
+    int photometric = f->palette_given   ? PHOTOMETRIC_PALETTE
+                      : f->rgb           ? PHOTOMETRIC_RGB
                       : f->white_is_zero ? PHOTOMETRIC_MINISWHITE
                                          : PHOTOMETRIC_MINISBLACK;
     TIFFSetField(tiff, TIFFTAG_IMAGEWIDTH, f->width);
@@ -76,6 +78,12 @@ static void set_fields(TIFF *tiff, const raster_file *f) {
     TIFFSetField(tiff, TIFFTAG_PLANARCONFIG, f->planes ? PLANARCONFIG_SEPARATE : PLANARCONFIG_CONTIG);
     if (f->orientation) TIFFSetField(tiff, TIFFTAG_ORIENTATION, f->orientation);
     if (f->form) TIFFSetField(tiff, TIFFTAG_SAMPLEFORMAT, f->form);
+    for (int i = 0; i < 256; i++) {
+        map[0][i] = (uint16_t)((3 * i & 255) << f->palette);
+        map[1][i] = (uint16_t)((255 - i) << f->palette);
+        map[2][i] = (uint16_t)(i << f->palette);
+    }
+    if (f->palette_given) TIFFSetField(tiff, TIFFTAG_COLORMAP, map[0], map[1], map[2]);
     if (f->alpha) TIFFSetField(tiff, TIFFTAG_EXTRASAMPLES, 1, alpha);
     if (f->tiled) {
         TIFFSetField(tiff, TIFFTAG_TILEWIDTH, 16);

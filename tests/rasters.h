@@ -11,6 +11,8 @@ typedef struct raster_file {
     const uint16_t *samples;
     /* TIFF: 0 of each is contiguous strips of two rows, uncompressed, upright, MINISBLACK */
     bool planes, tiled, big_endian, white_is_zero, rgb, alpha;
+    bool palette_given; /* of one channel of 8 bits: colours (3i, 255 − i, i) … */
+    int palette;        /* … shifted by so many bits */
     int compression, orientation, form;
 } raster_file;
 

@@ -187,7 +187,9 @@ static uint16_t sample_at(const reader *r, const unsigned char *bytes, size_t i)
 
 static void copy_pixel(const reader *r, const unsigned char *bytes, size_t i, const block *b, uint16_t *out) {
     if (r->map[0]) {
-        for (int c = 0; c < 3; c++) out[c] = (uint16_t)(r->map[c][bytes[i]] * (r->narrow_map ? 257 : 1));
+        /* 8 bits of each colour, as Pillow reads them: some writers fill the low byte, others leave it 0 */
+        for (int c = 0; c < 3; c++)
+            out[c] = (uint16_t)((r->narrow_map ? r->map[c][bytes[i]] : r->map[c][bytes[i]] >> 8) * 257);
         return;
     }
     uint16_t flip = r->photometric == PHOTOMETRIC_MINISWHITE ? 65535 : 0;

@@ -130,6 +130,27 @@ static void channels_must_fit(void **state) {
     rb_raster_free(&three);
 }
 
+/* Colours of a palette, whether a writer keeps them in the high byte or in the low one. */
+static void palettes_are_looked_up(void **state) {
+    (void)state;
+    uint16_t samples[256];
+    if (!rasters_have_tiff()) skip();
+    for (int i = 0; i < 256; i++) samples[i] = (uint16_t)i;
+    for (int shift = 0; shift <= 8; shift += 8) {
+        raster_file f = {.width = 32, .height = 8, .channels = 1, .bits = 8, .samples = samples};
+        f.palette_given = true;
+        f.palette = shift;
+        raster_write_tiff(path, &f);
+        rb_raster raster = read_raster(3);
+        for (int i = 0; i < 256; i++) {
+            assert_int_equal(raster.samples[3 * i], 257 * (3 * i & 255));
+            assert_int_equal(raster.samples[3 * i + 1], 257 * (255 - i));
+            assert_int_equal(raster.samples[3 * i + 2], 257 * i);
+        }
+        rb_raster_free(&raster);
+    }
+}
+
 /* Where 8 bits are wanted, 16 give their high byte, as PNG's do. */
 static void narrowed_for_8_bits(void **state) {
     (void)state;
@@ -366,6 +387,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(every_layout_of_tiff),
                                        cmocka_unit_test(orientations_turn),
                                        cmocka_unit_test(channels_must_fit),
+                                       cmocka_unit_test(palettes_are_looked_up),
                                        cmocka_unit_test(narrowed_for_8_bits),
                                        cmocka_unit_test(png_keeps_16_bits),
                                        cmocka_unit_test(what_is_not_read_is_told),
