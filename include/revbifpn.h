@@ -466,7 +466,7 @@ REVBIFPN_API revbifpn_status revbifpn_bench(revbifpn *ctx, const revbifpn_bench_
 
 #include "revbifpn_train.h" /* training runs, and comparing them */
 
-#include "revbifpn_data.h" /* checking data sets, packing them into shards */
+#include "revbifpn_data.h"   /* checking data sets, packing them into shards */
 #include "revbifpn_detect.h" /* judging detections */
 
 #ifdef __cplusplus

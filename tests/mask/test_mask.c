@@ -6,6 +6,7 @@
 #include "base/rng.h"
 #include "mask/mask.h"
 #include "mask_case.h"
+#include "vectors.h"
 
 static rb_polygon_room room;
 
@@ -209,6 +210,35 @@ static void large_polygons_cost_no_more_than_their_columns(void **state) {
     rb_spans_close(&spans);
 }
 
+/* tests/golden/mask_vectors.json, or the larger file that REVBIFPN_MASK_VECTORS names. */
+static void polygons_equal_the_vectors(void **state) {
+    (void)state;
+    const char *path = getenv("REVBIFPN_MASK_VECTORS");
+    json_t *file = path ? json_load_file(path, 0, NULL) : vectors_open("mask_vectors.json");
+    const json_t *cases = json_object_get(file, "cases"), *c;
+    rb_spans spans = {0};
+    rb_text text = {0};
+    size_t i;
+    assert_true(json_array_size(cases) >= 300);
+    json_array_foreach(cases, i, c) {
+        size_t count = json_array_size(json_object_get(c, "polygon"));
+        double *points = vectors_numbers(c, "polygon", count), *box = vectors_numbers(c, "box", 4), got[4];
+        rb_mask mask = drawn(points, count / 2, (uint32_t)vectors_number(c, "height", 0),
+                             (uint32_t)vectors_number(c, "width", 0), &spans);
+        rb_text_clear(&text);
+        rb_runs_encode(mask, &text);
+        assert_string_equal(text.bytes, json_string_value(json_object_get(c, "counts")));
+        assert_true(rb_mask_area(mask) == vectors_number(c, "area", -1));
+        rb_mask_box(mask, got);
+        assert_memory_equal(got, box, sizeof got);
+        free(points);
+        free(box);
+    }
+    rb_spans_close(&spans);
+    rb_text_close(&text);
+    json_decref(file);
+}
+
 static int close_room(void **state) {
     (void)state;
     rb_polygon_room_close(&room);
@@ -221,6 +251,7 @@ int main(void) {
         cmocka_unit_test(full_and_empty_masks_have_their_strings),
         cmocka_unit_test(operations_equal_loops_over_pixels),
         cmocka_unit_test(polygons_equal_the_walk_point_by_point),
+        cmocka_unit_test(polygons_equal_the_vectors),
         cmocka_unit_test(wrong_runs_are_refused),
         cmocka_unit_test(large_polygons_cost_no_more_than_their_columns),
     };
