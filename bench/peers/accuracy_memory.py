@@ -79,7 +79,7 @@ def measure(point, series, model, side, batch):
     for b in (batch, 2 * batch):
         if str(b) in point["rss_bytes"] or "failed" in point:
             continue
-        got = meter.measure([*words_of(series, model, side), "--batch", b], 1200, int(a.memory * 2**30))
+        got = meter.measure([*words_of(series, model, side), "--batch", b], 3600, int(a.memory * 2**30))
         print(series, model, side, b, got.get("failed") or f"{got['peak_rss_bytes'] / 1e6:.0f} MB", file=sys.stderr, flush=True)
         if "failed" in got:
             point["failed"] = got["failed"]
