@@ -6,7 +6,7 @@ PREFIX ?= /usr/local
 JOBS   ?= $(shell nproc)
 FILES  ?= $(filter-out %/bounds.json %/resize_vectors.json,$(wildcard tests/golden/*.json))
 
-.PHONY: all configure demo test golden bench install deb format check help clean
+.PHONY: all configure demo test tsan golden bench install deb format check help clean
 
 all: configure
 	@cmake --build $(BUILD) -j $(JOBS)
@@ -23,6 +23,11 @@ test:
 	@scripts/install-deps build
 	@$(MAKE) all
 	@scripts/run-tests $(BUILD)
+
+tsan:
+	@cmake --preset tsan > /dev/null
+	@cmake --build build-tsan -j $(JOBS) --target thread_tests
+	@scripts/run-tests build-tsan -L threads
 
 golden: all
 	@$(BUILD)/tests/golden $(FILES)
@@ -49,6 +54,7 @@ help:
 	@echo 'make            the library and the command, left at build/revbifpn'
 	@echo 'make demo       installs what is missing, draws pictures, trains on them, predicts'
 	@echo 'make test       installs what is missing, then runs all tests'
+	@echo 'make tsan       the tests with threads, under the thread sanitizer'
 	@echo 'make golden     compares with the figures of the published model (FILES="a.json b.json")'
 	@echo 'make bench      pictures a second and memory of the networks on this machine'
 	@echo 'make install    to PREFIX (/usr/local)'

@@ -46,14 +46,38 @@ install(FILES ${generated}/revbifpn.zsh DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh
 install(FILES ${generated}/revbifpn.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 install(FILES LICENSE README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
+# Who makes a package answers for it: the author of the commit, or the machine's administrator.
+execute_process(COMMAND git -C ${CMAKE_CURRENT_SOURCE_DIR} log -1 "--format=%an <%ae>" OUTPUT_VARIABLE author
+  OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+if(NOT author)
+  cmake_host_system_information(RESULT host QUERY FQDN)
+  set(author "The revbifpn authors <root@${host}>")
+endif()
+set(REVBIFPN_MAINTAINER "${author}" CACHE STRING "NAME <ADDRESS> of the package's maintainer")
+execute_process(COMMAND git -C ${CMAKE_CURRENT_SOURCE_DIR} log -1 --format=%aD OUTPUT_VARIABLE REVBIFPN_DATE
+  OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+if(NOT REVBIFPN_DATE)
+  execute_process(COMMAND date -R OUTPUT_VARIABLE REVBIFPN_DATE OUTPUT_STRIP_TRAILING_WHITESPACE)
+endif()
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+configure_file(cmake/debian/finish.cmake.in ${generated}/finish.cmake @ONLY)
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME revbifpn)
-set(CPACK_PACKAGE_CONTACT "The revbifpn authors <revbifpn@localhost>")
+set(CPACK_PACKAGE_CONTACT "${REVBIFPN_MAINTAINER}")
+set(CPACK_PRE_BUILD_SCRIPTS ${generated}/finish.cmake)
+set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ
+  WORLD_EXECUTE)
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "train and run RevBiFPN, the reversible feature pyramid network")
-set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION science)
+set(CPACK_DEBIAN_PACKAGE_DESCRIPTION "RevBiFPN is an image classifier whose training memory does not grow with its
+depth. This package has the command revbifpn, the library, shared and static,
+and its header; programs need no Python.")
+set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA ${CMAKE_CURRENT_SOURCE_DIR}/cmake/debian/triggers)
+# The static library alone needs them (pkg-config --static).
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS
+  "libjpeg62-turbo-dev, libpng-dev, libwebp-dev, libgif-dev, libjansson-dev, libxxhash-dev, bash-completion")
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
 include(CPack)

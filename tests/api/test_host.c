@@ -1,5 +1,6 @@
 /* What a program gives a context: memory, of which every byte comes back to the allocator it is from, with
- * several contexts in several threads and inside each other's calls; lines for its log; the wish to stop. */
+ * several contexts in several threads and inside each other's calls; lines for its log; the wish to stop.
+ * THREAD-TEST */
 #define _GNU_SOURCE
 #include "check.h"
 

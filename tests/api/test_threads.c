@@ -1,9 +1,10 @@
 /* Several contexts in several threads at once, each with threads of its own: what one does shows in no other.
- * Built with -DREVBIFPN_SANITIZE=thread (preset tsan) the sanitizer watches it. */
+ * THREAD-TEST: `make tsan` has the thread sanitizer watch it. */
 #include "check.h"
 
 #include <pthread.h>
 #include <revbifpn.h>
+#include <stdatomic.h>
 
 #include "data/synth.h"
 
@@ -106,6 +107,82 @@ static void contexts_side_by_side(void **state) {
     }
 }
 
+/* ---- each its own work ---- */
+
+enum { TRAIN, PREDICT, CHECK, WORKS, PER_WORK = 2 };
+
+static atomic_int training; /* runs that are not done: until then the others go on */
+
+typedef struct task {
+    int work, number, times;
+    char weights[4400], failure[400];
+} task;
+
+static revbifpn_status predict_all(revbifpn *ctx, const char *weights) {
+    revbifpn_status status;
+    revbifpn_model *model = NULL;
+    revbifpn_prediction best[2];
+    revbifpn_metrics metrics;
+    revbifpn_val_options val = revbifpn_default_val();
+    int found;
+    val.data = data;
+    TRY(revbifpn_model_load(ctx, weights, &model));
+    TRY(revbifpn_predict_file(model, picture, best, 2, &found));
+    status = revbifpn_evaluate(model, &val, &metrics);
+fail:
+    revbifpn_model_free(&model);
+    return status;
+}
+
+static revbifpn_status check_all(revbifpn *ctx) {
+    revbifpn_check_report report;
+    revbifpn_check_options options = revbifpn_default_check();
+    options.data = data;
+    revbifpn_status status = revbifpn_check(ctx, &options, &report);
+    return status || report.train == 16 ? status : REVBIFPN_BAD_DATA;
+}
+
+static void *run_task(void *arg) {
+    task *t = arg;
+    revbifpn *ctx = NULL;
+    revbifpn_options options = revbifpn_default_options();
+    job j = {.number = t->number};
+    snprintf(j.out, sizeof j.out, "%s/own-%d", work, t->number);
+    options.threads = 1 + t->number % 2;
+    revbifpn_status status = revbifpn_open(&ctx, &options);
+    do {
+        if (!status && t->work == TRAIN) status = train_and_use(ctx, &j);
+        if (!status && t->work == PREDICT) status = predict_all(ctx, t->weights);
+        if (!status && t->work == CHECK) status = check_all(ctx);
+        t->times++;
+        if (t->work == TRAIN) atomic_fetch_sub(&training, 1);
+    } while (!status && t->work != TRAIN && atomic_load(&training) > 0);
+    if (status) snprintf(t->failure, sizeof t->failure, "%.380s", revbifpn_message(ctx));
+    revbifpn_close(&ctx);
+    return NULL;
+}
+
+static void different_work_side_by_side(void **state) {
+    (void)state;
+    task tasks[WORKS * PER_WORK];
+    pthread_t threads[WORKS * PER_WORK];
+    job first = {.number = 99};
+    snprintf(first.out, sizeof first.out, "%s/first", work);
+    run(&first);
+    if (first.failure[0]) fail_msg("%s", first.failure);
+    atomic_store(&training, PER_WORK);
+    for (int i = 0; i < WORKS * PER_WORK; i++) {
+        tasks[i] = (task){.work = i % WORKS, .number = i};
+        snprintf(tasks[i].weights, sizeof tasks[i].weights, "%s/weights/last.safetensors", first.out);
+        assert_int_equal(pthread_create(&threads[i], NULL, run_task, &tasks[i]), 0);
+    }
+    for (int i = 0; i < WORKS * PER_WORK; i++) pthread_join(threads[i], NULL);
+    for (int i = 0; i < WORKS * PER_WORK; i++) {
+        if (tasks[i].failure[0]) fail_msg("context %d, work %d: %s", i, tasks[i].work, tasks[i].failure);
+        assert_true(tasks[i].times > 0);
+    }
+}
+
 static int set_up(void **state) {
     (void)state;
     rb_error err = {0};
@@ -124,6 +201,7 @@ static int tear_down(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(contexts_side_by_side)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(contexts_side_by_side),
+                                       cmocka_unit_test(different_work_side_by_side)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

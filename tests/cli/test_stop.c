@@ -134,6 +134,37 @@ static void a_second_interrupt_stops_at_once(void **state) {
     assert_same_run(run, whole);
 }
 
+/* Whether the process has a function of its own for SIGTERM. */
+static bool catches_sigterm(int id) {
+    char path[64], line[256];
+    unsigned long long mask = 0;
+    put(path, sizeof path, "/proc/%d/status", id);
+    FILE *f = fopen(path, "re");
+    while (f && fgets(line, sizeof line, f)) (void)sscanf(line, "SigCgt: %llx", &mask);
+    if (f) fclose(f);
+    return mask >> (SIGTERM - 1) & 1;
+}
+
+/* A list that takes a while to read, of a picture that is there: the signal need not wait for its end. */
+static void a_signal_while_the_data_is_read(void **state) {
+    (void)state;
+    char list[4200], line[9000];
+    remove_run();
+    FILE *f = fopen(path_of(list, work, "long.txt"), "we");
+    assert_non_null(f);
+    for (int i = 0; i < 1000000; i++) fprintf(f, "a/picture/that/is/nowhere/%07d.jpg %c\n", i, 'a' + i % 2);
+    fclose(f);
+    put(line, sizeof line, "train --data %s --val-fraction 0.1 --model %s --out %s", list, network, run);
+    command_child p = command_start(line, NULL);
+    for (double end = now_ms() + 20000; !catches_sigterm(p.id) && now_ms() < end;) pause_ms(0.2);
+    kill(p.id, SIGTERM);
+    command_result r = command_wait(&p);
+    if (r.code != 75 || !strstr(r.err, "asked to stop while it was being read") || !strstr(r.err, list))
+        fail_msg("exit %d: %s", r.code, r.err);
+    command_forget(&r);
+    assert_false(has_file(run, "args.json"));
+}
+
 /* Options that repeat the run's own are welcome, others refused by name with both values. */
 static void other_arguments_are_refused(void **state) {
     (void)state;
@@ -219,7 +250,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stopped_wherever_it_asks),         cmocka_unit_test(going_on_after_a_stop),
         cmocka_unit_test(a_second_interrupt_stops_at_once), cmocka_unit_test(other_arguments_are_refused),
-        cmocka_unit_test(the_best_of_an_abandoned_epoch),   cmocka_unit_test(a_best_that_waits_is_taken),
+        cmocka_unit_test(a_signal_while_the_data_is_read),  cmocka_unit_test(the_best_of_an_abandoned_epoch),
+        cmocka_unit_test(a_best_that_waits_is_taken),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

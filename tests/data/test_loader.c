@@ -1,5 +1,5 @@
 /* The loader: the same batches whatever the threads, resume, replacement of bad files, limits, early close.
- */
+ * THREAD-TEST */
 #include "check.h"
 
 #include "base/file.h"
