@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "io/config.h"
+#include "io/json_text.h"
 
 typedef enum kind {
     INT,
@@ -202,7 +203,7 @@ revbifpn_status rb_args_to_json(const revbifpn_train_config *args, char **text, 
     else
         status = rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "out of memory for args.json");
 fail:
-    free(dumped);
+    rb_json_free(dumped);
     rb_free(config);
     json_decref(root);
     return status;
@@ -220,7 +221,7 @@ revbifpn_status rb_args_each(const revbifpn_train_config *args,
             status = visit(user, field_at(i)->key, text, err);
         else
             status = rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "out of memory for the arguments");
-        free(text);
+        rb_json_free(text);
         json_decref(value);
     }
     return status;
@@ -277,7 +278,7 @@ static revbifpn_status read_model(const char *path, const json_t *root, revbifpn
     char *config = json_dumps(json_object_get(root, "model"), 0);
     if (!config) return rb_fail(err, REVBIFPN_BAD_FILE, "%s: no \"model\"", path);
     revbifpn_status status = rb_config_from_json(path, config, strlen(config), &args->model, err);
-    free(config);
+    rb_json_free(config);
     return status;
 }
 

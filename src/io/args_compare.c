@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "io/args.h"
+#include "io/json_text.h"
 
 enum { VALUE = 400, NAME = 80 };
 
@@ -28,7 +29,7 @@ static bool value_text(const json_t *value, int digits, char text[VALUE]) {
         char *dumped = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
         if (value && !dumped) return false;
         snprintf(text, VALUE, "%s", value ? dumped : "nothing");
-        free(dumped);
+        rb_json_free(dumped);
     }
     return true;
 }

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "io/config.h"
+#include "io/json_text.h"
 #include "io/weights_json.h"
 #include "model/config.h"
 
@@ -116,7 +117,7 @@ revbifpn_status rb_card_write(const char *weights, const rb_weights_info *info, 
     status = rb_file_commit(&writer, err);
 fail:
     rb_file_abandon(&writer);
-    free(network);
+    rb_json_free(network);
     rb_free(config);
     rb_free(classes);
     rb_free(preprocess);
@@ -136,7 +137,7 @@ static revbifpn_status read_network(const char *path, json_t *root, revbifpn_mod
         char *text = json_dumps(own, JSON_COMPACT);
         if (!text) return rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "%s: out of memory", path);
         revbifpn_status status = rb_config_from_json(path, text, strlen(text), out, err);
-        free(text);
+        rb_json_free(text);
         return status;
     }
     if (rb_config_named(architecture, out, err) != REVBIFPN_OK) {
@@ -187,7 +188,7 @@ static revbifpn_status read_preprocess(const char *path, json_t *given, int chan
     json_decref(merged);
     if (!text) return rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "%s: out of memory", path);
     status = rb_preprocess_from_json(path, text, channels, out, err);
-    free(text);
+    rb_json_free(text);
     return status;
 }
 
@@ -199,7 +200,7 @@ static revbifpn_status read_labels(const char *path, json_t *root, json_t *pretr
     char *text = json_dumps(labels, JSON_COMPACT);
     if (!text) return rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "%s: out of memory", path);
     revbifpn_status status = rb_classes_from_json(path, text, info, err);
-    free(text);
+    rb_json_free(text);
     return status;
 }
 

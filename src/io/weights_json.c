@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/json_text.h"
+
 rb_preprocess rb_preprocess_default(void) {
     static const float mean[3] = {0.485f, 0.456f, 0.406f}, std[3] = {0.229f, 0.224f, 0.225f};
     rb_preprocess p = {.crop_pct = 0.875, .interpolation = "bicubic"};
@@ -42,7 +44,7 @@ static revbifpn_status dump(json_t *root, char **text, rb_error *err) {
     json_decref(root);
     *text = dumped ? rb_alloc(strlen(dumped) + 1) : NULL;
     if (*text) strcpy(*text, dumped);
-    free(dumped);
+    rb_json_free(dumped);
     return *text ? REVBIFPN_OK : rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "out of memory for the metadata");
 }
 
