@@ -458,9 +458,9 @@ typedef struct revbifpn_bench_result {
 REVBIFPN_API void revbifpn_init_bench(revbifpn_bench_options *out, size_t struct_size);
 REVBIFPN_DEFAULT(revbifpn_bench_options, bench)
 /* Steps on random pictures; one step of warm-up is not counted. With `data` they are followed by as many
- * steps on pictures below that folder (any layout; training only), in alternating blocks of at most eight;
- * the first four steps of a fed block are not counted, since the loader is then ahead by as much as it ever
- * will be. */
+ * steps on its pictures (any folders, shards, a list, CIFAR-10; training only), in alternating blocks of at
+ * most eight; the first four steps of a fed block are not counted, since the loader is then ahead by as much
+ * as it ever will be. */
 REVBIFPN_API revbifpn_status revbifpn_bench(revbifpn *ctx, const revbifpn_bench_options *options,
                                             revbifpn_bench_result *out) REVBIFPN_CHECKED;
 

@@ -1,5 +1,7 @@
 /* Steps fed from picture files between steps that are not, in one process: what feeding costs. */
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
 #include "api/bench.h"
 #include "data/loader.h"
@@ -8,7 +10,9 @@ enum { RING = 4, BLOCK = 8 }; /* a ring as in training; steps in a block */
 
 typedef struct feed {
     rb_bench *bench;
-    rb_split split;
+    rb_split found; /* pictures below a folder, whatever its layout; empty: … */
+    rb_dataset set; /* … the pictures are those of a data set */
+    const rb_split *split;
     double *seconds; /* steps: each fed step, its wait included */
     double *ratios;  /* blocks: median of the fed steps over that of the others */
     int blocks;
@@ -19,7 +23,7 @@ typedef struct feed {
 static revbifpn_status open_loader(const feed *f, rb_loader **loader) {
     const revbifpn_bench_options *o = f->bench->options;
     revbifpn_train_config train = revbifpn_default_train();
-    rb_loader_options options = {.split = &f->split,
+    rb_loader_options options = {.split = f->split,
                                  .batch = o->batch,
                                  .training = true,
                                  .train = rb_train_transform_default(o->width, o->height),
@@ -48,7 +52,6 @@ static revbifpn_status fed_step(feed *f, rb_loader *loader, double *seconds, dou
 }
 
 /* A loader of its own, so that the steps between the blocks have none beside them. */
-/* A step and the wait for its batch before it. */
 static revbifpn_status fed_steps(feed *f, int from, int count) {
     revbifpn_status status;
     rb_loader *loader = NULL;
@@ -95,12 +98,26 @@ static void summarise(feed *f, revbifpn_bench_result *out) {
                    &out->data_images_per_second_median);
 }
 
+/* Picture files below a folder; else shards, a list, CIFAR-10: as for training, of which both parts do. */
+static revbifpn_status find_pictures(feed *f, rb_error *err) {
+    struct stat info;
+    const char *data = f->bench->options->data;
+    rb_dataset_options options = {.purpose = RB_DATASET_ALL};
+    bool folder = stat(data, &info) ? !strchr(data, '{') : S_ISDIR(info.st_mode);
+    f->split = &f->found;
+    revbifpn_status status = folder ? rb_split_find(&f->found, data, err) : REVBIFPN_OK;
+    if (status || f->found.count) return status;
+    status = rb_dataset_open(&f->set, data, &options, err);
+    f->split = f->set.train.count ? &f->set.train : &f->set.val;
+    return status && folder ? rb_fail_prefix(err, "%s: 0 pictures below it: ", data) : status;
+}
+
 revbifpn_status rb_bench_with_data(rb_bench *b, revbifpn_bench_result *out) {
     revbifpn_status status;
     rb_error *err = &b->ctx->error;
     size_t steps = (size_t)b->options->steps;
     feed f = {.bench = b};
-    TRY(rb_split_find(&f.split, b->options->data, err));
+    TRY(find_pictures(&f, err));
     f.seconds = rb_alloc(steps * sizeof *f.seconds);
     f.ratios = rb_alloc(steps * sizeof *f.ratios);
     status = rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "out of memory for the times");
@@ -108,7 +125,8 @@ revbifpn_status rb_bench_with_data(rb_bench *b, revbifpn_bench_result *out) {
     TRY(run_blocks(&f));
     summarise(&f, out);
 fail:
-    rb_split_close(&f.split);
+    rb_split_close(&f.found);
+    rb_dataset_close(&f.set);
     rb_free(f.seconds);
     rb_free(f.ratios);
     return status;

@@ -107,6 +107,23 @@ static void val_judges_what_training_did(void **state) {
     command_refuses(2, "--seed does nothing", "val --weights w --data d --seed 5");
 }
 
+static void bench_is_fed_by_all(void **state) {
+    (void)state;
+    static unsigned char records[8 * 3073];
+    assert_int_equal(mkdir(inside("cifar"), 0777), 0);
+    write_bytes(inside("cifar/data_batch_1.bin"), records, sizeof records);
+    const char *const places[] = {set, inside("shards"), inside("set/train.list"), inside("cifar")};
+    for (int i = 0; i < 4; i++) {
+        char line[9000];
+        put(line, sizeof line, "bench --model %s --batch 4 --steps 1 --threads 1 --json --data %s", network,
+            places[i]);
+        json_t *r = command_json(line), *fed = json_object_get(r, "data");
+        assert_true(json_number_value(json_object_get(fed, "images_per_second_best")) > 0);
+        json_decref(r);
+    }
+    command_refuses(1, "empty", "bench --model %s --batch 4 --steps 1 --data %s", network, inside("empty"));
+}
+
 static void wrong_options_are_told(void **state) {
     (void)state;
     command_refuses(2, "either --shards or --shard-size", "convert --data %s --out %s", set, inside("x"));
@@ -317,6 +334,7 @@ int main(void) {
         cmocka_unit_test(folder_shards_and_list_give_the_same_run),
         cmocka_unit_test(val_sees_the_same_everywhere),
         cmocka_unit_test(val_judges_what_training_did),
+        cmocka_unit_test(bench_is_fed_by_all),
         cmocka_unit_test(wrong_options_are_told),
         cmocka_unit_test(a_clean_set_has_no_faults),
         cmocka_unit_test(each_fault_is_found),
