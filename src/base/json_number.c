@@ -2,13 +2,18 @@
 #include "base/json_number.h"
 
 #include <locale.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 
-static locale_t c_locale;
-static void open_locale(void) { c_locale = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0); }
+/* strtod whose decimal point is a point; the C locale is the system's own, nothing is read or made for it. */
+static double parse_slowly(const char *text) {
+    locale_t locale = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
+    if (!locale) return strtod(text, NULL);
+    double value = strtod_l(text, NULL, locale);
+    freelocale(locale);
+    return value;
+}
 
 static bool digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -67,9 +72,7 @@ size_t rb_json_number_parse(const char *text, double *value) {
         v = d.power < 0 ? v / tens[-d.power] : v * tens[d.power];
         *value = d.negative ? -v : v;
     } else {
-        static pthread_once_t once = PTHREAD_ONCE_INIT;
-        pthread_once(&once, open_locale);
-        *value = c_locale ? strtod_l(text, NULL, c_locale) : strtod(text, NULL);
+        *value = parse_slowly(text);
     }
     return (size_t)(end - text);
 }
