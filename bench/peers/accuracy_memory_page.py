@@ -86,10 +86,19 @@ def versions(result):
     return f"PyTorch {point['torch']}, timm {point['timm']}" if point else "PyTorch not measured"
 
 
+def missing(result):
+    """What is not measured yet, in a sentence; empty when all is."""
+    lacks = {}
+    for series, model, _, _ in works(True):
+        if not growth(result["points"].get(series, {}).get(model, {})):
+            lacks.setdefault(series, []).append(model.upper())
+    return " Not measured yet: " + "; ".join(f"{series}, {' '.join(models)}" for series, models in lacks.items()) + "." if lacks else ""
+
+
 def table(result):
     m = result.get("machine", {})
     lines = [f"{m.get('processor', '')}, commit {m.get('commit', '')}, {versions(result)}, {m.get('date', '')}; float32, SGD with momentum. "
-             "MB are 10⁶ bytes.", "",
+             "MB are 10⁶ bytes." + missing(result), "",
              "| network | side | top-1, published | parameters | MACs | form | RSS b → 2b, MB | planned, MB a sample | RSS growth, MB a sample "
              "| the paper's, MB a sample |", "|---|---|---|---|---|---|---|---|---|---|", *rows(result), "",
              "| compared by the paper | RevBiFPN here, MB a sample | EfficientNet, MB a sample | ratio here | ratio of the paper |",
