@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "base/file.h"
+#include "base/memory.h"
 #include "base/rng.h"
 #include "coco_case.h"
 #include "data/root.h"
@@ -309,6 +310,29 @@ static void truncated_files_are_refused_at_every_byte(void **state) {
     }
 }
 
+static void every_failed_allocation_is_told(void **state) {
+    (void)state;
+    write_text("gt.json", TRUTH);
+    write_text(
+        "dt.json",
+        "[{\"image_id\": 1, \"category_id\": 3, \"score\": 1, \"segmentation\": [[2, 2, 6, 6], [3, 3, 2, "
+        "2]]}]");
+    for (long n = 0;; n++) {
+        revbifpn_coco_report report;
+        rb_alloc_fail_after(n);
+        revbifpn_status status = judge(inside("gt.json"), inside("dt.json"), 1, &report);
+        bool pending = rb_alloc_fail_pending();
+        rb_alloc_fail_after(-1);
+        if (pending) {
+            assert_int_equal(status, REVBIFPN_OK);
+            assert_true(n > 30);
+            return;
+        }
+        if (status != REVBIFPN_OUT_OF_MEMORY || !strstr(revbifpn_message(ctx), "memory"))
+            fail_msg("allocation %ld: %d, '%s'", n, (int)status, revbifpn_message(ctx));
+    }
+}
+
 static int open_all(void **state) {
     if (revbifpn_open(&ctx, NULL)) return -1;
     return make_root(state);
@@ -328,6 +352,7 @@ int main(void) {
         cmocka_unit_test(masks_are_judged_by_their_area),
         cmocka_unit_test(what_is_not_listed_is_left_out),
         cmocka_unit_test(wrong_files_are_refused_with_their_place),
+        cmocka_unit_test(every_failed_allocation_is_told),
         cmocka_unit_test(truncated_files_are_refused_at_every_byte),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
