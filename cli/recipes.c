@@ -42,8 +42,9 @@ static const setting quick[] = {
     {"opt", "sgd"},         {"weight-decay", "2e-5"},  {"sched", "cosine"}, {"epochs", "100"},
     {"warmup-epochs", "5"}, {"warmup-lr", "1e-6"},     {"min-lr", "1e-5"},  {"smoothing", "0.1"},
     {"scale", "0.08,1"},    {"aa", "rand-m7-mstd0.5"}, {NULL, NULL}};
-/* Some hundred to some thousand pictures. From trained weights: 0.02 for 32 pictures a step, a tenth of it where
- * there is something to lose; from nothing: 0.1 everywhere (--backbone-lr-scale means nothing without --weights). */
+/* Some hundred to some thousand pictures. From trained weights: 0.02 for 32 pictures a step, a tenth of it
+ * where there is something to lose; from nothing: 0.1 everywhere (--backbone-lr-scale means nothing without
+ * --weights). */
 static const setting finetune[] = {
     {"opt", "sgd"},      {"weight-decay", "1e-4"},  {"sched", "cosine"},          {"sched-on-updates", NULL},
     {"epochs", "30"},    {"warmup-epochs", "2"},    {"warmup-lr", "1e-5"},        {"smoothing", "0.1"},
