@@ -282,7 +282,8 @@ static void a_full_file_system(void **state) {
     command_result synth = command("synth --out %s/set --images 400 --val-images 6 --imgsz 96", small);
     command_result train =
         command("train --data %s --model s0 --imgsz 32 --batch 4 --epochs 1 --out %s/run", data, small);
-    put(line, sizeof line, "find %s -name '*.tmp' | grep -q . ; test $? = 1 && umount %s", small, small);
+    put(line, sizeof line, "! find %s -name '*.tmp' | grep -q .; clean=$?; umount %s && exit $clean", small,
+        small);
     bool clean = !system(line);
     command_result r[2] = {synth, train};
     for (int i = 0; i < 2; i++) {
