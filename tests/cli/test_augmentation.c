@@ -126,7 +126,7 @@ static void wrong_options(void **state) {
         {2, "--mixup 0.2 --batch 5", "batch 5: mixup and cutmix mix pairs"},
         {2, "--cutmix-minmax 0.5,0.5", "cutmix-minmax 0.5,0.5: not a range"},
         {1, "--aug-repeats 3 --batch 31", "30 training pictures do not fill one batch of 31"},
-        {2, "--mixup-mode half --mixup 1", "the nearest is"},
+        {2, "--mixup-mode halfs --mixup 1", "the nearest is"},
         {2, "--remode noise --reprob 1", "is not one of pixel|const|rand"},
         {2, "--recount 17 --reprob 1", "must be 1 … 16"},
         {2, "--recount 2", "--recount does nothing without --reprob"},
