@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/memory.h"
 #include "base/text.h"
 
@@ -105,7 +106,7 @@ static revbifpn_status put_record(rb_events *e, const rb_text *message, rb_error
     for (int i = 0; i < 4; i++) head[8 + i] = (uint8_t)(crc >> 8 * i);
     crc = rb_crc32c_masked(message->bytes, message->size);
     for (int i = 0; i < 4; i++) tail[i] = (uint8_t)(crc >> 8 * i);
-    if (fwrite(head, 1, sizeof head, e->stream) == sizeof head &&
+    if (!rb_file_fails() && fwrite(head, 1, sizeof head, e->stream) == sizeof head &&
         fwrite(message->bytes, 1, message->size, e->stream) == message->size &&
         fwrite(tail, 1, sizeof tail, e->stream) == sizeof tail)
         return REVBIFPN_OK;
@@ -132,7 +133,7 @@ revbifpn_status rb_events_write(rb_events *e, int64_t step, rb_error *err) {
 }
 
 revbifpn_status rb_events_flush(rb_events *e, rb_error *err) {
-    if (!fflush(e->stream)) return REVBIFPN_OK;
+    if (!rb_file_fails() && !fflush(e->stream)) return REVBIFPN_OK;
     return rb_fail(err, REVBIFPN_IO_FAILED, "%s: cannot write: %s", e->path, strerror(errno));
 }
 
