@@ -124,12 +124,12 @@ static void rank(const rb_coco_match_input *in, const rb_coco_group *group, rb_c
 
 static double overlap(const rb_coco_match_room *r, bool masks, const shape *d, const shape *g, bool crowd) {
     double boxes = rb_box_iou(d->box, g->box, crowd);
-    if (!masks || !boxes) return boxes;
+    if (!masks || boxes == 0) return boxes;
     if (d->height != g->height || d->width != g->width) return -1;
     rb_mask a = {d->height, d->width, r->store.at + d->first, d->count};
     rb_mask b = {g->height, g->width, r->store.at + g->first, g->count};
     double both = rb_mask_overlap(a, b);
-    return both ? both / (crowd ? d->area : d->area + g->area - both) : 0;
+    return both > 0 ? both / (crowd ? d->area : d->area + g->area - both) : 0;
 }
 
 static void overlaps(const rb_coco_match_input *in, const rb_coco_group *group, size_t kept,

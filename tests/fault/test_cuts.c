@@ -289,7 +289,7 @@ static int set_up(void **state) {
     (void)state;
     make_folder(work);
     make_set(path_of(data, work, "data"), 2, 6, 2, 32);
-    return revbifpn_open(&ctx, NULL);
+    return revbifpn_open(&ctx, NULL) != REVBIFPN_OK;
 }
 
 static int tear_down(void **state) {
