@@ -22,7 +22,7 @@ def corners(rng, box, count):
     radii = rng.uniform(0.6, 1, (len(box), count))
     x = box[:, :1] + box[:, 2:3] / 2 * (1 + radii * np.cos(angles))
     y = box[:, 1:2] + box[:, 3:] / 2 * (1 + radii * np.sin(angles))
-    return np.stack([x, y], 2).reshape(len(box), -1).round(2)
+    return np.stack([x, y], 2).reshape(len(box), 2 * count).round(2)
 
 
 def boxes(rng, n, width, height):
