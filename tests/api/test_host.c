@@ -165,11 +165,35 @@ fail:
     return status;
 }
 
+/* One object, found exactly. */
+static revbifpn_status judge(revbifpn *ctx, const char *folder) {
+    static const char gt[] =
+        "{\"images\": [{\"id\": 1, \"width\": 9, \"height\": 9}], \"categories\": [{\"id\": 1}], "
+        "\"annotations\": [{\"id\": 1, \"image_id\": 1, \"category_id\": 1, \"iscrowd\": 0, "
+        "\"area\": 16, \"bbox\": [2, 2, 4, 4], \"segmentation\": [[2, 2, 6, 2, 6, 6, 2, 6]]}]}";
+    static const char dt[] = "[{\"image_id\": 1, \"category_id\": 1, \"score\": 0.5, "
+                             "\"segmentation\": [[2, 2, 6, 2, 6, 6, 2, 6]]}]";
+    revbifpn_status status;
+    revbifpn_coco_report report;
+    revbifpn_coco_options options = revbifpn_default_coco();
+    char gt_path[ROOM], dt_path[ROOM];
+    options.gt = inside(folder, "gt.json", gt_path);
+    options.dt = inside(folder, "dt.json", dt_path);
+    options.masks = 1;
+    TRY(revbifpn_file_write(ctx, gt_path, gt, sizeof gt - 1));
+    TRY(revbifpn_file_write(ctx, dt_path, dt, sizeof dt - 1));
+    TRY(revbifpn_eval_coco(ctx, &options, &report));
+    assert_true(report.stats[REVBIFPN_COCO_AP] > 1 - 1e-12); /* the rule adds 2e-16 below the line */
+fail:
+    return status;
+}
+
 static revbifpn_status everything(revbifpn *ctx, const char *folder, revbifpn_image *picture) {
     revbifpn_status status;
     TRY(train(ctx, folder));
     TRY(use(ctx, folder, picture));
-    status = look_at(ctx, folder);
+    TRY(look_at(ctx, folder));
+    status = judge(ctx, folder);
 fail:
     return status;
 }
