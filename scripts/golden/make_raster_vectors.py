@@ -5,33 +5,21 @@ Source samples are 8192 + the three high half-bytes (12 bits) of x <- 1664525 x 
 at the case's seed: within 8192 ... 57332, so that no result leaves 0 ... 65535, where Pillow wraps. A result is kept as
 the FNV-1a hash (64 bits) of its little-endian bytes. Run it with a Python that has Pillow and numpy.
 """
-import json
-import os
 import random
-import sys
 
 import numpy
-import PIL
 from PIL import Image
 
+from resize_cases import FILTERS, fnv, stream, write
+
 SEED = 20261129
-FILTERS = {"bilinear": Image.BILINEAR, "bicubic": Image.BICUBIC}
 
 
 def noise(width, height, seed):
     out = numpy.empty(width * height, numpy.uint16)
-    x = seed
-    for i in range(out.size):
-        x = (1664525 * x + 1013904223) & 0xFFFFFFFF
+    for i, x in enumerate(stream(seed, out.size)):
         out[i] = 8192 + 12 * (x >> 20)
     return Image.fromarray(out.reshape(height, width))
-
-
-def fnv(data):
-    h = 0xCBF29CE484222325
-    for byte in data:
-        h = ((h ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
-    return "%016x" % h
 
 
 def case(seed, src, box, dst, name):
@@ -62,14 +50,4 @@ def cases():
             yield case(1000 + i, src, [0, 0] + src, dst, name)
 
 
-def main():
-    root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-    path = os.path.join(root, "tests", "golden", "raster_vectors.json")
-    lines = [json.dumps(c, separators=(",", ":")) for c in cases()]
-    head = {"made_by": "scripts/golden/make_raster_vectors.py", "pillow": PIL.__version__, "seed": SEED}
-    with open(path, "w") as f:
-        f.write('{"head":%s,\n"cases":[\n%s\n]}\n' % (json.dumps(head), ",\n".join(lines)))
-    print(path, len(lines), "cases", os.path.getsize(path), "bytes", file=sys.stderr)
-
-
-main()
+write("raster", SEED, cases())
