@@ -43,16 +43,16 @@ static int usable(rb_trainer *t, const rb_weights_info *saved) {
     int classes = saved->config.classes, here = t->args.model.classes;
     if (!classes) {
         snprintf(note, sizeof t->start_note, "%.300s has no classifier: all of the head begins anew", path);
-        return t->model.head_params;
+        return t->model->head_params;
     }
     if (classes != here)
         snprintf(note, sizeof t->start_note,
                  "%.300s is for %d classes, here are %d: the last layer begins anew", path, classes, here);
-    else if (other_names(saved, &t->data))
+    else if (other_names(saved, &t->classify.data))
         snprintf(note, sizeof t->start_note, "%.300s is for other classes: the last layer begins anew", path);
     else
-        return t->model.params.count;
-    return t->model.fc_weight;
+        return t->model->params.count;
+    return t->model->fc_weight;
 }
 
 static revbifpn_status check_network(const rb_trainer *t, const rb_weights_info *saved, rb_error *err) {
@@ -83,7 +83,7 @@ revbifpn_status rb_train_read_weights(rb_trainer *t, rb_error *err) {
     TRY(rb_tensor_file_open(&file, t->args.weights, err));
     TRY(rb_weights_read_info(file, &saved, err));
     TRY(check_network(t, &saved, err));
-    TRY(rb_weights_read_first(file, &t->model.params, usable(t, &saved), err));
+    TRY(rb_weights_read_first(file, &t->model->params, usable(t, &saved), err));
     t->step.k = saved.grid;
     if (saved.config.input_channels == t->args.model.input_channels) {
         memcpy(t->info.preprocess.mean, saved.preprocess.mean, sizeof saved.preprocess.mean);
