@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "ops/conv3x3/conv3x3.h"
 #include "ops/ops_ref.h"
 #include "ops/profile.h"
 
@@ -41,6 +42,8 @@ void rb_ops_init_ref(rb_ops *ops) {
         .state_add = rb_state_add_ref,
         .upsample_backward_scratch = no_scratch_upsample,
         .upsample_backward = rb_upsample_backward_ref,
+        .conv3x3_forward = rb_conv3x3_forward_ref,
+        .conv3x3_backward = rb_conv3x3_backward_ref,
         .update = rb_update_ref,
         .sum_squares = rb_sum_squares_ref,
     };

@@ -330,7 +330,10 @@ size_t rb_first_not_finite(rb_exec *x, const float *data, size_t count);
 
 /* ---- tables (for kernels and their tests) ---- */
 
-/* A kernel gets its operands, scratch of the size that the _scratch function named, and the pool. */
+/* A kernel gets its operands, scratch of the size that the _scratch function named, and the pool. The 3×3
+ * convolutions (conv3x3/conv3x3.h) are made of other operators, and get the executor instead. */
+struct rb_conv3x3;
+struct rb_conv3x3_grads;
 typedef struct rb_ops {
     rb_cpu_level level;
     size_t (*pointwise_forward_scratch)(const rb_pointwise *p, int threads);
@@ -366,6 +369,9 @@ typedef struct rb_ops {
     size_t (*upsample_backward_scratch)(rb_shape low, int factor, int threads);
     void (*upsample_backward)(rb_shape low, int factor, const float *d, int ld, float *d_low, void *scratch,
                               rb_pool *pool);
+    void (*conv3x3_forward)(rb_exec *x, const struct rb_conv3x3 *c, const int32_t *at, size_t count,
+                            float *rows);
+    void (*conv3x3_backward)(rb_exec *x, const struct rb_conv3x3 *c, const struct rb_conv3x3_grads *g);
     void (*update)(const rb_update *u, rb_pool *pool);
     double (*sum_squares)(size_t count, const float *data, rb_pool *pool);
 } rb_ops;

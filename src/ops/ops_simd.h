@@ -3,7 +3,7 @@
 #ifndef RB_OPS_SIMD_H
 #define RB_OPS_SIMD_H
 
-#include "ops/ops.h"
+#include "ops/conv3x3/conv3x3.h"
 
 #define RB_DECLARE_KERNELS(level)                                                                            \
     size_t rb_pointwise_forward_scratch_##level(const rb_pointwise *p, int threads);                         \
@@ -65,6 +65,8 @@ RB_DECLARE_KERNELS(avx512);
         (ops)->state_add = rb_state_add_##l;                                                                 \
         (ops)->upsample_backward_scratch = rb_upsample_backward_scratch_##l;                                 \
         (ops)->upsample_backward = rb_upsample_backward_##l;                                                 \
+        (ops)->conv3x3_forward = rb_conv3x3_forward_packed;                                                  \
+        (ops)->conv3x3_backward = rb_conv3x3_backward_packed;                                                \
         (ops)->update = rb_update_##l;                                                                       \
         (ops)->sum_squares = rb_sum_squares_##l;                                                             \
     } while (0)
