@@ -334,6 +334,7 @@ size_t rb_first_not_finite(rb_exec *x, const float *data, size_t count);
  * convolutions (conv3x3/conv3x3.h) are made of other operators, and get the executor instead. */
 struct rb_conv3x3;
 struct rb_conv3x3_grads;
+struct rb_roi_align; /* roi_align/roi_align.h */
 typedef struct rb_ops {
     rb_cpu_level level;
     size_t (*pointwise_forward_scratch)(const rb_pointwise *p, int threads);
@@ -372,6 +373,10 @@ typedef struct rb_ops {
     void (*conv3x3_forward)(rb_exec *x, const struct rb_conv3x3 *c, const int32_t *at, size_t count,
                             float *rows);
     void (*conv3x3_backward)(rb_exec *x, const struct rb_conv3x3 *c, const struct rb_conv3x3_grads *g);
+    size_t (*roi_align_scratch)(const struct rb_roi_align *r, int threads);
+    void (*roi_align_forward)(const struct rb_roi_align *r, float *dst, void *scratch, rb_pool *pool);
+    void (*roi_align_backward)(const struct rb_roi_align *r, const float *d_dst, float *const d_map[],
+                               void *scratch, rb_pool *pool);
     void (*update)(const rb_update *u, rb_pool *pool);
     double (*sum_squares)(size_t count, const float *data, rb_pool *pool);
 } rb_ops;
