@@ -53,8 +53,7 @@ void rb_conv3x3_backward_ref(rb_exec *x, const rb_conv3x3 *c, const rb_conv3x3_g
 void rb_conv3x3_forward_packed(rb_exec *x, const rb_conv3x3 *c, const int32_t *at, size_t count, float *rows);
 void rb_conv3x3_backward_packed(rb_exec *x, const rb_conv3x3 *c, const rb_conv3x3_grads *g);
 
-/* Sets d_rows to 0 where rows is 0 (with ReLU), and adds its sums over the rows to d_bias unless that is
- * NULL: in double, by blocks that `count` alone fixes. Both ways begin with it. */
+/* What both ways begin the backward pass with: ReLU's mask, then d_bias. */
 void rb_conv3x3_mask(rb_exec *x, const rb_conv3x3 *c, const rb_conv3x3_grads *g);
 
 #endif

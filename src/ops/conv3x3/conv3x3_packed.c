@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "ops/conv3x3/conv3x3.h"
+#include "ops/maps/maps.h"
 #include "ops/profile.h"
 
 enum {
@@ -153,25 +154,6 @@ static void unpack(rb_exec *x, const pack_job *j) {
 
 /* ---- forward */
 
-typedef struct finish_job {
-    const rb_conv3x3 *c;
-    size_t count;
-    float *rows;
-} finish_job;
-
-static void finish_task(void *arg, int task, int thread) {
-    (void)thread;
-    const finish_job *j = arg;
-    size_t oc = (size_t)j->c->oc, first = (size_t)task * BLOCK, last = at_most(first + BLOCK, j->count);
-    for (size_t r = first; r < last; r++) {
-        float *row = j->rows + r * oc;
-        for (size_t o = 0; o < oc; o++) {
-            float value = row[o] + j->c->bias[o];
-            row[o] = j->c->relu && value < 0 ? 0 : value;
-        }
-    }
-}
-
 static rb_source dense(size_t pixels, size_t channels, const float *data) {
     rb_shape shape = {1, 1, (int)pixels, (int)channels};
     return (rb_source){.shape = shape, .ld = (int)channels, .load = RB_LOAD_MAP, .data = data};
@@ -186,11 +168,9 @@ void rb_conv3x3_forward_packed(rb_exec *x, const rb_conv3x3 *c, const int32_t *a
     for (size_t first = 0; first < count; first += chunk) {
         pack_job j = {c->shape, c->src, at, first, at_most(chunk, count - first), packed};
         rb_pointwise p = {.src = dense(j.count, 9 * ic, packed), .oc = c->oc, .wgt = wgt};
-        finish_job f = {c, j.count, rows + first * oc};
         pack(x, &j);
-        rb_pointwise_forward(x, &p, f.rows, (rb_moments){0});
-        RB_RUN(x, RB_PROFILE_CONV3X3, 0, 8.0 * (double)(j.count * oc),
-               rb_pool_run(x->pool, tasks_of(j.count, BLOCK), finish_task, &f));
+        rb_pointwise_forward(x, &p, rows + first * oc, (rb_moments){0});
+        rb_bias_relu(x, j.count, c->oc, c->bias, c->relu, rows + first * oc);
     }
     rb_arena_release(&x->scratch, mark);
 }
