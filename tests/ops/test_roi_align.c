@@ -272,14 +272,16 @@ static void reach_holds_all_rows(void **state) {
         rb_roi_align r = {.levels = 1, .shape = {{1, h, 9, 1}}, .scale = {0.25f}, .size = 7, .count = 1};
         r.rois = box;
         r.image = &image;
-        rb_roi_span rows = rb_roi_axis(rb_roi_line_of(box[1], box[3], 0.25f, 7), 7, h, bins, room);
+        rb_roi_line line = rb_roi_line_of(box[1], box[3], 0.25f, 7);
+        rb_roi_span rows = rb_roi_axis(line, 7, h, bins, room);
         rb_roi_reach reach = rb_roi_reach_of(&r, 0);
         if (rows.last > rows.first)
             assert_true(reach.rows.first <= rows.first && reach.rows.last >= rows.last);
         double sum = 0; /* a bin whose samples all lie inside has weights that add up to 1 */
         for (int q = 0; q < bins[3].count; q++) sum += (double)bins[3].weight[q];
-        assert_true(sum <= 1 + 1e-5);
-        if (box[1] > 0 && box[3] < 4 * (float)h - 4 && box[3] > box[1]) assert_true(sum > 1 - 1e-5);
+        assert_true(sum <= line.grid * (1 + 1e-5));
+        if (box[1] > 0 && box[3] < 4 * (float)h - 4 && box[3] > box[1])
+            assert_true(sum > line.grid * (1 - 1e-5));
     }
     trial_close(&t);
 }

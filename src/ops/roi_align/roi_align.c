@@ -38,7 +38,6 @@ static rb_roi_bin bin_of(rb_roi_line line, int bin, int size, float *weight) {
         weight[t.low - low] += t.near;
         weight[t.high - low] += t.far;
     }
-    for (int i = low; i <= high; i++) weight[i - low] /= (float)line.grid;
     return (rb_roi_bin){low, high - low + 1, weight};
 }
 

@@ -64,7 +64,8 @@ static inline rb_roi_tap rb_roi_tap_at(float at, int size) {
     return (rb_roi_tap){low, low + 1, 1 - (at - (float)low), at - (float)low};
 }
 
-/* A bin's weights for the cells low … low + count − 1: of its samples, over their number. */
+/* A bin's weights for the cells low … low + count − 1: summed over its samples, not divided by their number,
+ * so that those of a bin between whole numbers are exact. */
 typedef struct rb_roi_bin {
     int low, count;
     const float *weight;

@@ -1,5 +1,7 @@
 /* RoIAlign by rows and columns: the weights of a box along both axes first; then, for each row of the map
  * that it reads, the columns of its bins, which are added to the rows of bins that read the row. */
+#include <math.h>
+
 #include "ops/ops_simd.h"
 #include "ops/simd/tile.h"
 
@@ -54,6 +56,7 @@ static job job_of(const rb_roi_align *r, void *scratch, rb_pool *pool) {
 typedef struct work {
     rb_roi_bin *rows, *columns;
     rb_roi_span y;
+    float samples; /* of a bin */
     float *line;
 } work;
 
@@ -67,6 +70,7 @@ static work work_of(const job *j, int roi, int thread) {
               .line = floats_at(room, j->x.line)};
     rb_roi_line y = rb_roi_line_of(box[1], box[3], r->scale[level], r->size);
     rb_roi_line x = rb_roi_line_of(box[0], box[2], r->scale[level], r->size);
+    w.samples = fmaxf((float)y.grid * (float)x.grid, 1);
     w.y = rb_roi_axis(y, r->size, r->shape[level].h, w.rows, floats_at(room, j->x.row_room));
     rb_roi_axis(x, r->size, r->shape[level].w, w.columns, floats_at(room, j->x.column_room));
     return w;
@@ -104,8 +108,13 @@ RB_TARGET static void add_scaled(float weight, const float *from, size_t n, floa
     if (i < n) vf_store_n(to + i, vf_fma(w, vf_load_n(from + i, n - i), vf_load_n(to + i, n - i)), n - i);
 }
 
-/* Whether a bin reads cell y. */
-static bool reads(rb_roi_bin bin, int y) { return y >= bin.low && y < bin.low + bin.count; }
+/* Whether row i of bins reads row y of the map, and the share that each of its cells has of the mean. */
+static bool reads(const work *w, size_t i, int y) {
+    return y >= w->rows[i].low && y < w->rows[i].low + w->rows[i].count;
+}
+static float share_of(const work *w, size_t i, int y) {
+    return w->rows[i].weight[y - w->rows[i].low] / w->samples;
+}
 
 static size_t row_at(rb_shape s, int image, int y) {
     return ((size_t)image * (size_t)s.h + (size_t)y) * (size_t)s.w * (size_t)s.c;
@@ -124,8 +133,7 @@ static void forward_task(void *arg, int roi, int thread) {
         const float *row = r->map[level] + row_at(s, r->image[roi], y);
         for (size_t k = 0; k < bins; k++) sum_bin(row, c, w.columns[k], w.line + k * c);
         for (size_t i = 0; i < bins; i++)
-            if (reads(w.rows[i], y))
-                add_scaled(w.rows[i].weight[y - w.rows[i].low], w.line, line, dst + i * line);
+            if (reads(&w, i, y)) add_scaled(share_of(&w, i, y), w.line, line, dst + i * line);
     }
 }
 
@@ -139,8 +147,7 @@ void RB_LEVEL(rb_roi_align_forward)(const rb_roi_align *r, float *dst, void *scr
 static void add_row(const work *w, size_t bins, size_t c, const float *d_dst, int y, float *d_row) {
     memset(w->line, 0, bins * c * sizeof *w->line);
     for (size_t i = 0; i < bins; i++)
-        if (reads(w->rows[i], y))
-            add_scaled(w->rows[i].weight[y - w->rows[i].low], d_dst + i * bins * c, bins * c, w->line);
+        if (reads(w, i, y)) add_scaled(share_of(w, i, y), d_dst + i * bins * c, bins * c, w->line);
     for (size_t k = 0; k < bins; k++)
         for (int q = 0; q < w->columns[k].count; q++)
             add_scaled(w->columns[k].weight[q], w->line + k * c, c,
