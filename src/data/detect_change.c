@@ -18,7 +18,8 @@ revbifpn_status rb_detect_limits_check(const rb_detect_limits *l, rb_error *err)
         return REVBIFPN_OK;
     return rb_fail(err, REVBIFPN_BAD_ARGUMENT,
                    "pictures within %d x %d%s: sides of %d … %d are possible, the longer one first",
-                   l->long_side, l->short_side, least < l->short_side ? " and less" : "", LEAST_SIDE, MOST_SIDE);
+                   l->long_side, l->short_side, least < l->short_side ? " and less" : "", LEAST_SIDE,
+                   MOST_SIDE);
 }
 
 /* A whole number of at most 7 digits; NULL when there is none. */
@@ -39,8 +40,8 @@ revbifpn_status rb_detect_limits_parse(const char *text, const char *option, rb_
         at = take_side(at + 1, &limits->short_side);
     }
     if (!at || *at)
-        return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "%s %s: like 1333x800, or 1333x640-800, is expected", option,
-                       text);
+        return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "%s %s: like 1333x800, or 1333x640-800, is expected",
+                       option, text);
     revbifpn_status status = rb_detect_limits_check(limits, err);
     return status && err ? rb_fail_prefix(err, "%s %s: ", option, text) : status;
 }
@@ -162,8 +163,8 @@ static revbifpn_status change_mask(const rb_detect_truth *t, const rb_pictures *
                                    const rb_object *o, rb_detect_room *room, rb_spans *into, rb_error *err) {
     rb_mask mask;
     const rb_picture *p = &pictures->pictures[picture];
-    revbifpn_status status = rb_segment_draw(&o->segment, pictures->block.bytes, p->height, p->width,
-                                             &room->segments, &mask, err);
+    revbifpn_status status =
+        rb_segment_draw(&o->segment, pictures->block.bytes, p->height, p->width, &room->segments, &mask, err);
     if (!status && (mask.height != p->height || mask.width != p->width))
         status = rb_fail(err, REVBIFPN_BAD_FILE, "a mask of %u x %u in a picture of %u x %u", mask.width,
                          mask.height, p->width, p->height);
@@ -195,7 +196,8 @@ revbifpn_status rb_detect_change_objects(const rb_detect_draw *draw, const rb_pi
     const rb_picture *p = &pictures->pictures[picture];
     revbifpn_status status = REVBIFPN_OK;
     float scale[2];
-    t->view = (rb_truth){.width = draw->width, .height = draw->height, .boxes = t->boxes, .labels = t->labels};
+    t->view =
+        (rb_truth){.width = draw->width, .height = draw->height, .boxes = t->boxes, .labels = t->labels};
     rb_spans_clear(&t->spans);
     rb_detect_scale(draw, p, scale);
     if (t->masks && p->height && p->width)
@@ -203,7 +205,8 @@ revbifpn_status rb_detect_change_objects(const rb_detect_draw *draw, const rb_pi
                                    (uint32_t)draw->width, draw->mirror, rb_opencv_nearest, err);
     for (size_t k = p->first; !status && k < p[1].first && t->view.count < t->room; k++) {
         const rb_object *o = &pictures->objects[k];
-        if (!rb_object_learns(o, p) || !change_box(draw, scale, o->box, t->boxes + 4 * t->view.count)) continue;
+        if (!rb_object_learns(o, p) || !change_box(draw, scale, o->box, t->boxes + 4 * t->view.count))
+            continue;
         if (t->masks) status = change_mask(t, pictures, picture, o, room, &t->spans, err);
         t->labels[t->view.count++] = o->label;
     }

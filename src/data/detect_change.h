@@ -30,8 +30,8 @@ typedef struct rb_detect_draw {
     bool mirror;
 } rb_detect_draw;
 
-/* Drawn from `rng` in training: the limit of the shorter side (if there is a choice), then the coin. A picture
- * of unknown size (0) counts as one of the shorter limit both ways. */
+/* Drawn from `rng` in training: the limit of the shorter side (if there is a choice), then the coin. A
+ * picture of unknown size (0) counts as one of the shorter limit both ways. */
 rb_detect_draw rb_detect_draw_for(const rb_detect_limits *limits, int width, int height, bool training,
                                   rb_rng *rng);
 /* `side` rounded up to a multiple of 32. */
@@ -73,12 +73,13 @@ typedef struct rb_detect_truth {
 } rb_detect_truth;
 
 /* Memory for pictures of up to `objects` objects; `masks`: with masks. */
-revbifpn_status rb_detect_truth_open(rb_detect_truth *truth, int objects, bool masks, rb_error *err) RB_CHECKED;
+revbifpn_status rb_detect_truth_open(rb_detect_truth *truth, int objects, bool masks,
+                                     rb_error *err) RB_CHECKED;
 void rb_detect_truth_close(rb_detect_truth *truth);
 /* The objects to learn of a picture (rb_object_learns) in the pixels of the result: corners in float32 times
  * the float32 scale factors, clipped, mirrored; one of no width or height is left out (spec 15). Masks where
- * there is memory for them; an object without outline has an empty one. BAD_FILE for an outline that cannot be
- * drawn, naming its annotation. */
+ * there is memory for them; an object without outline has an empty one. BAD_FILE for an outline that cannot
+ * be drawn, naming its annotation. */
 revbifpn_status rb_detect_change_objects(const rb_detect_draw *draw, const rb_pictures *pictures, int picture,
                                          rb_detect_room *room, rb_detect_truth *truth,
                                          rb_error *err) RB_CHECKED;

@@ -10,9 +10,10 @@ static void sizes_within_limits(void **state) {
     (void)state;
     static const struct {
         int w, h, to_w, to_h;
-    } cases[] = {{640, 480, 1067, 800},   {480, 640, 800, 1067},  {1333, 800, 1333, 800}, {500, 375, 1067, 800},
-                 {2666, 1600, 1333, 800}, {4000, 100, 1333, 33},  {100, 4000, 33, 1333},  {1, 10000, 1, 1333},
-                 {800, 800, 800, 800},    {1280, 720, 1333, 750}, {427, 640, 800, 1199}};
+    } cases[] = {{640, 480, 1067, 800},  {480, 640, 800, 1067},   {1333, 800, 1333, 800},
+                 {500, 375, 1067, 800},  {2666, 1600, 1333, 800}, {4000, 100, 1333, 33},
+                 {100, 4000, 33, 1333},  {1, 10000, 1, 1333},     {800, 800, 800, 800},
+                 {1280, 720, 1333, 750}, {427, 640, 800, 1199}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int w, h;
         rb_detect_size(cases[i].w, cases[i].h, 1333, 800, &w, &h);
@@ -32,8 +33,9 @@ static void limits_are_read(void **state) {
     assert_true(l.long_side == 1333 && l.short_side == 800 && l.short_least == 0);
     CHECK_OK(rb_detect_limits_parse("1333x640-800", "--limits", &l, &err), &err);
     assert_true(l.long_side == 1333 && l.short_side == 800 && l.short_least == 640);
-    static const char *const wrong[] = {"",         "1333",     "1333x",        "x800",        "1333x800x",
-                                        "800x1333", "1333x800-640", "1333x-800", "20x10", "99999999x800", "17000x800"};
+    static const char *const wrong[] = {"",          "1333",         "1333x",        "x800",
+                                        "1333x800x", "800x1333",     "1333x800-640", "1333x-800",
+                                        "20x10",     "99999999x800", "17000x800"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         if (rb_detect_limits_parse(wrong[i], "--limits", &l, &err) != REVBIFPN_BAD_ARGUMENT)
             fail_msg("'%s' was taken", wrong[i]);
@@ -63,8 +65,11 @@ static void draws_have_the_range(void **state) {
 
 static void extents_hold_every_batch(void **state) {
     (void)state;
-    rb_picture of[] = {{.width = 640, .height = 480}, {.width = 480, .height = 640}, {.width = 300, .height = 300},
-                       {.width = 4000, .height = 100}, {.first = 0}};
+    rb_picture of[] = {{.width = 640, .height = 480},
+                       {.width = 480, .height = 640},
+                       {.width = 300, .height = 300},
+                       {.width = 4000, .height = 100},
+                       {.first = 0}};
     rb_pictures pictures = {.pictures = of, .count = 4};
     rb_detect_limits l = {.long_side = 1333, .short_side = 800};
     rb_detect_extent e[2];
@@ -107,29 +112,45 @@ static void plain_mask(const rb_pictures *p, const rb_object *o, const rb_detect
     rb_segment_room_close(&room);
 }
 
-static void check_objects(const rb_objects *set, const rb_detect_draw *d, const rb_truth *t) {
-    static const int kept[] = {0, 2, 4};
-    uint8_t *pixels = malloc((size_t)d->width * (size_t)d->height), *got = malloc((size_t)d->width * (size_t)d->height);
-    float sx = (float)((double)d->width / 90), sy = (float)((double)d->height / 70);
-    assert_int_equal(t->count, 3);
+/* Corners in the result. */
+static void plain_box(const rb_object *o, const rb_detect_draw *d, float want[4]) {
+    float sx = (float)((double)d->width / 90), sy = (float)((double)d->height / 70), w = (float)d->width;
+    float x1 = fmaxf((float)o->box[0] * sx, 0), x2 = fminf((float)(o->box[0] + o->box[2]) * sx, w);
+    want[0] = d->mirror ? w - x2 : x1;
+    want[1] = fmaxf((float)o->box[1] * sy, 0);
+    want[2] = d->mirror ? w - x1 : x2;
+    want[3] = fminf((float)(o->box[1] + o->box[3]) * sy, (float)d->height);
+}
+
+/* Returns how many were left out since nothing of them was left. */
+static int check_objects(const rb_objects *set, const rb_detect_draw *d, const rb_truth *t) {
+    static const int learned[] = {0, 2, 3, 4};
+    uint8_t *pixels = malloc((size_t)d->width * (size_t)d->height);
+    uint8_t *got = malloc((size_t)d->width * (size_t)d->height);
+    int i = 0;
     assert_true(t->width == d->width && t->height == d->height);
-    for (int i = 0; i < t->count; i++) {
-        const rb_object *o = &set->train.objects[kept[i]];
-        float x1 = fmaxf((float)o->box[0] * sx, 0), x2 = fminf((float)(o->box[0] + o->box[2]) * sx, (float)d->width);
-        float y1 = fmaxf((float)o->box[1] * sy, 0), y2 = fminf((float)(o->box[1] + o->box[3]) * sy, (float)d->height);
-        const float want[4] = {d->mirror ? (float)d->width - x2 : x1, y1, d->mirror ? (float)d->width - x1 : x2, y2};
+    for (int k = 0; k < 4; k++) {
+        const rb_object *o = &set->train.objects[learned[k]];
+        float want[4];
+        plain_box(o, d, want);
+        if (!(want[2] > want[0])) continue;
+        assert_true(i < t->count);
         assert_memory_equal(t->boxes + 4 * i, want, sizeof want);
         assert_int_equal(t->labels[i], o->label);
-        if (!t->masks) continue;
-        plain_mask(&set->train, o, d, pixels);
-        assert_int_equal(t->masks[i].width, d->width);
-        assert_int_equal(t->masks[i].height, d->height);
-        rb_mask_to_pixels(t->masks[i], got, (size_t)d->width);
-        assert_memory_equal(got, pixels, (size_t)d->width * (size_t)d->height);
+        if (t->masks) {
+            plain_mask(&set->train, o, d, pixels);
+            assert_int_equal(t->masks[i].width, d->width);
+            assert_int_equal(t->masks[i].height, d->height);
+            rb_mask_to_pixels(t->masks[i], got, (size_t)d->width);
+            assert_memory_equal(got, pixels, (size_t)d->width * (size_t)d->height);
+            assert_int_equal(t->masks[i].count > 0, k < 2);
+        }
+        i++;
     }
-    if (t->masks) assert_true(t->masks[0].count > 20 && t->masks[1].count > 0 && t->masks[2].count == 0);
+    assert_int_equal(t->count, i);
     free(pixels);
     free(got);
+    return 4 - i;
 }
 
 static void boxes_and_masks_follow(void **state) {
@@ -138,6 +159,7 @@ static void boxes_and_masks_follow(void **state) {
     rb_objects set = open_set("set", RB_OBJECTS_ALL, true);
     rb_detect_room room = {0};
     rb_error err;
+    int left_out = 0;
     assert_int_equal(rb_pictures_most_objects(&set.train), 4);
     for (int masks = 0; masks < 2; masks++) {
         rb_detect_truth truth;
@@ -148,25 +170,28 @@ static void boxes_and_masks_follow(void **state) {
             d.mirror = i % 2;
             CHECK_OK(rb_detect_change_objects(&d, &set.train, 0, &room, &truth, &err), &err);
             assert_int_equal(truth.view.masks != NULL, masks);
-            check_objects(&set, &d, &truth.view);
+            left_out += check_objects(&set, &d, &truth.view);
         }
         rb_detect_truth_close(&truth);
     }
+    assert_in_range(left_out, 1, 79); /* the one at the edge, where rounding leaves nothing of it */
     rb_detect_room_close(&room);
     rb_objects_close(&set);
 }
 
 static void wrong_outlines_are_told(void **state) {
     (void)state;
-    static const char *const runs[][2] = {{"{\"size\": [90, 70], \"counts\": [6300]}", "a mask of 70 x 90 in a picture of 90 x 70"},
-                                          {"{\"size\": [70, 90], \"counts\": [630]}", "run lengths of 630 pixels"}};
+    static const char *const runs[][2] = {
+        {"{\"size\": [90, 70], \"counts\": [6300]}", "a mask of 70 x 90 in a picture of 90 x 70"},
+        {"{\"size\": [70, 90], \"counts\": [630]}", "run lengths of 630 pixels"}};
     for (int i = 0; i < 2; i++) {
         char text[1024];
-        snprintf(text, sizeof text,
-                 "{\"categories\": [{\"id\": 1, \"name\": \"a\"}], \"images\": [{\"id\": 1, \"width\": 90, "
-                 "\"height\": 70, \"file_name\": \"a.png\"}], \"annotations\": [{\"id\": 31, \"image_id\": 1, "
-                 "\"category_id\": 1, \"bbox\": [1, 1, 9, 9], \"segmentation\": %s}]}",
-                 runs[i][0]);
+        snprintf(
+            text, sizeof text,
+            "{\"categories\": [{\"id\": 1, \"name\": \"a\"}], \"images\": [{\"id\": 1, \"width\": 90, "
+            "\"height\": 70, \"file_name\": \"a.png\"}], \"annotations\": [{\"id\": 31, \"image_id\": 1, "
+            "\"category_id\": 1, \"bbox\": [1, 1, 9, 9], \"segmentation\": %s}]}",
+            runs[i][0]);
         put("wrong/annotations/instances_train.json", text);
         rb_objects set = open_set("wrong", RB_OBJECTS_ALL, true);
         rb_detect_room room = {0};
@@ -175,7 +200,8 @@ static void wrong_outlines_are_told(void **state) {
         rb_detect_draw d = {.width = 90, .height = 70};
         CHECK_OK(rb_detect_truth_open(&truth, 1, true, &err), &err);
         assert_int_equal(rb_detect_change_objects(&d, &set.train, 0, &room, &truth, &err), REVBIFPN_BAD_FILE);
-        if (!strstr(err.text, runs[i][1]) || !strstr(err.text, "wrong/images/a.png: annotation 31: ") ) fail_msg("%s", err.text);
+        if (!strstr(err.text, runs[i][1]) || !strstr(err.text, "wrong/images/a.png: annotation 31: "))
+            fail_msg("%s", err.text);
         rb_detect_truth_close(&truth);
         rb_detect_room_close(&room);
         rb_objects_close(&set);
