@@ -16,6 +16,12 @@ target_link_libraries(revbifpn_shared PRIVATE revbifpn_flags PkgConfig::JPEG Pkg
 if(TIFF_FOUND)
   target_link_libraries(revbifpn_shared PRIVATE PkgConfig::TIFF)
 endif()
+if(EXPAT_FOUND)
+  target_link_libraries(revbifpn_shared PRIVATE PkgConfig::EXPAT)
+endif()
+if(YAML_FOUND)
+  target_link_libraries(revbifpn_shared PRIVATE PkgConfig::YAML)
+endif()
 
 set(generated ${CMAKE_CURRENT_BINARY_DIR}/generated)
 file(MAKE_DIRECTORY ${generated})
@@ -77,7 +83,7 @@ and its header; programs need no Python.")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA ${CMAKE_CURRENT_SOURCE_DIR}/cmake/debian/triggers)
 # The static library alone needs them (pkg-config --static).
 set(CPACK_DEBIAN_PACKAGE_SUGGESTS
-  "libjpeg62-turbo-dev, libpng-dev, libwebp-dev, libgif-dev, libjansson-dev, libxxhash-dev, bash-completion")
+  "libjpeg62-turbo-dev, libpng-dev, libwebp-dev, libgif-dev, libtiff-dev, libexpat1-dev, libyaml-dev, libjansson-dev, libxxhash-dev, bash-completion")
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
 include(CPack)

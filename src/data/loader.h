@@ -15,10 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/status.h"
-#include "base/stop.h"
 #include "data/augment.h"
 #include "data/dataset.h"
+#include "data/ring.h"
 
 typedef struct rb_loader_options {
     const rb_split *split; /* stays the caller's, and unchanged until the loader is closed */
@@ -56,16 +55,6 @@ typedef struct rb_batch {
     const uint32_t *repetitions; /* … together with this, 0 … repeats − 1 */
 } rb_batch;
 
-/* What went wrong with a file. */
-typedef struct rb_loader_issue {
-    const char *path; /* the split's */
-    const char
-        *reason; /* one line that names the file too; NULL for a damaged file, whose picture was used */
-} rb_loader_issue;
-
-/* That as one line for a log; `fate` says what became of an unreadable one. */
-void rb_loader_issue_line(const rb_loader_issue *issue, const char *fate, char *line, size_t size);
-
 typedef struct rb_loader rb_loader;
 
 /* Takes all buffers, starts the threads. BAD_ARGUMENT; BAD_DATA when an epoch has no batch; OUT_OF_MEMORY. */
@@ -80,10 +69,6 @@ revbifpn_status rb_loader_next(rb_loader *loader, rb_batch *batch, rb_error *err
 void rb_loader_close(rb_loader **loader);
 
 /* What the loader has done so far, all threads together. */
-typedef struct rb_loader_work {
-    uint64_t pictures;  /* prepared, those of batches not yet delivered included */
-    double cpu_seconds; /* processor time in reading, decoding and transforming them */
-} rb_loader_work;
 rb_loader_work rb_loader_worked(rb_loader *loader);
 
 /* Batches in an epoch. */

@@ -64,6 +64,7 @@ revbifpn_status rb_decode_begin(rb_decode_job *job, uint64_t width, uint64_t hei
     if (status) return status;
     job->info.stored_width = (int)width;
     job->info.stored_height = (int)height;
+    if (job->measure) return REVBIFPN_STOPPED;
     status = rb_image_alloc(job->image, (int)width, (int)height, job->err);
     return status && job->err ? rb_fail_prefix(job->err, "%s: ", job->name) : status;
 }
@@ -92,6 +93,7 @@ revbifpn_status rb_decode_begin_raster(rb_decode_job *job, uint64_t width, uint6
     if (status) return status;
     job->info.stored_width = (int)width;
     job->info.stored_height = (int)height;
+    if (job->measure) return REVBIFPN_STOPPED;
     status = rb_raster_alloc(&job->raster, (int)width, (int)height, channels, job->err);
     return status && job->err ? rb_fail_prefix(job->err, "%s: ", job->name) : status;
 }
@@ -187,7 +189,44 @@ revbifpn_status rb_raster_decode(const char *name, const uint8_t *bytes, size_t 
     return status;
 }
 
+/* The size as it is shown, from the header; of a JPEG its first bytes may be enough. */
+static revbifpn_status measure(const char *path, const uint8_t *bytes, size_t size,
+                               const rb_decode_options *options, int *width, int *height, rb_error *err) {
+    rb_image image = {0};
+    rb_decode_job job = {
+        .bytes = bytes, .size = size, .image = &image, .channels = 3, .measure = true, .err = err};
+    revbifpn_status status = decode(&job, path, options);
+    rb_image_free(&image);
+    rb_raster_free(&job.raster);
+    if (status != REVBIFPN_STOPPED) return status;
+    bool swap = job.info.orientation >= 5 && (options->apply_exif || job.turn);
+    *width = swap ? job.info.stored_height : job.info.stored_width;
+    *height = swap ? job.info.stored_width : job.info.stored_height;
+    return REVBIFPN_OK;
+}
+
 /* ---- from a file ---- */
+
+revbifpn_status rb_image_measure(const char *path, const rb_decode_options *options, int *width, int *height,
+                                 rb_error *err) {
+    enum { HEAD = 1 << 16 };
+    unsigned char *bytes = rb_alloc(HEAD);
+    size_t size = 0;
+    *width = *height = 0;
+    if (!bytes) return rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "%s: out of memory", path);
+    revbifpn_status status = rb_file_read_range(path, 0, HEAD, bytes, err);
+    if (!status && !memcmp(bytes, "\xff\xd8\xff", 3)) {
+        status = measure(path, bytes, HEAD, options, width, height, err);
+        if (!status) goto fail;
+    }
+    rb_free(bytes);
+    bytes = NULL;
+    TRY(rb_file_read(path, MAX_FILE_BYTES, &bytes, &size, err));
+    status = measure(path, bytes, size, options, width, height, err);
+fail:
+    rb_free(bytes);
+    return status;
+}
 
 revbifpn_status rb_image_read(const char *path, const rb_decode_options *options, rb_image *image,
                               rb_decode_info *info, rb_error *err) {

@@ -134,6 +134,6 @@ revbifpn_status rb_decode_png(rb_decode_job *job) {
             r.status = rb_decode_fail(job, REVBIFPN_BAD_FILE, r.message);
     }
     png_destroy_read_struct(&r.png, &r.info, NULL);
-    if (!r.status) find_orientation(job);
+    if (!r.status || job->measure) find_orientation(job);
     return r.status;
 }

@@ -161,10 +161,10 @@ static revbifpn_status read_header(reader *r) {
     choose_channels(r);
     look_at_map(r);
     TRY(rb_decode_check_samples(r->job, r->width, r->height, r->stored));
-    TRY(rb_decode_begin_raster(r->job, r->width, r->height, r->channels));
     TIFFGetFieldDefaulted(r->tiff, TIFFTAG_ORIENTATION, &orientation);
     r->job->info.orientation = orientation >= 1 && orientation <= 8 ? orientation : 1;
     r->job->turn = true; /* the format itself says how pixels lie, and Pillow follows it, too */
+    TRY(rb_decode_begin_raster(r->job, r->width, r->height, r->channels));
     return REVBIFPN_OK;
 fail:
     return status;

@@ -46,6 +46,7 @@ revbifpn_status rb_decode_webp(rb_decode_job *job) {
     WebPData data = {.bytes = job->bytes, .size = job->size};
     WebPDemuxer *demuxer = WebPDemux(&data);
     if (!demuxer) return rb_decode_fail(job, REVBIFPN_BAD_FILE, "the file is damaged or cut off");
+    find_orientation(job, demuxer);
     TRY(rb_decode_begin(job, WebPDemuxGetI(demuxer, WEBP_FF_CANVAS_WIDTH),
                         WebPDemuxGetI(demuxer, WEBP_FF_CANVAS_HEIGHT)));
     if (!WebPDemuxGetFrame(demuxer, 1, &frame)) {
@@ -53,7 +54,6 @@ revbifpn_status rb_decode_webp(rb_decode_job *job) {
         goto fail;
     }
     TRY(read_frame(job, &frame));
-    find_orientation(job, demuxer);
 fail:
     WebPDemuxReleaseIterator(&frame);
     WebPDemuxDelete(demuxer);

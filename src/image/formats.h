@@ -17,6 +17,7 @@ typedef struct rb_decode_job {
     bool deep;        /* 16 bits are wanted, as a raster */
     int channels;     /* that are wanted */
     bool turn;        /* the orientation is part of the format and always counts */
+    bool measure;     /* the size alone is wanted: rb_decode_begin stops there, with STOPPED */
     rb_decode_info info;
     rb_error *err;
 } rb_decode_job;

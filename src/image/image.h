@@ -54,6 +54,10 @@ revbifpn_status rb_image_decode(const char *name, const uint8_t *bytes, size_t s
 revbifpn_status rb_image_read(const char *path, const rb_decode_options *options, rb_image *image,
                               rb_decode_info *info, rb_error *err) RB_CHECKED;
 
+/* The size that rb_image_read would give, from the header alone: pixel data may still be broken. */
+revbifpn_status rb_image_measure(const char *path, const rb_decode_options *options, int *width, int *height,
+                                 rb_error *err) RB_CHECKED;
+
 /* A resize: the box (x, y, w, h) of the source, cut out first as torchvision's resized_crop does, to width ×
  * height; of the result only the part_width × part_height pixels at (left, top) are made, exactly as in the
  * whole. */

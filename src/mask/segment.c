@@ -83,6 +83,21 @@ static void read_lists(rb_json *json, rb_text *block, rb_segment *s) {
     }
 }
 
+void rb_segment_add_polygon(rb_segment *s, const double *numbers, uint32_t points, rb_text *block) {
+    uint32_t count = 2 * points, mark = count;
+    size_t head = block->size;
+    rb_text_add_bytes(block, &mark, sizeof mark);
+    rb_text_add_bytes(block, numbers, count * sizeof *numbers);
+    if (block->failed) return;
+    if (compress(block->bytes + head + sizeof mark, count)) {
+        block->size = head + sizeof mark + count * sizeof(int32_t);
+        mark |= HUNDREDTHS;
+        memcpy(block->bytes + head, &mark, sizeof mark);
+    }
+    s->form = RB_SEGMENT_POLYGONS;
+    s->size = (uint32_t)(block->size - s->offset);
+}
+
 static void read_size(rb_json *json, rb_segment *s) {
     double sides[2] = {0, 0};
     int count = 0;

@@ -28,6 +28,10 @@ typedef struct rb_segment {
  * lengths fit their size is seen when they are drawn. */
 rb_segment rb_segment_read(rb_json *json, rb_text *block);
 
+/* For outlines that come otherwise: adds a polygon of `points` pairs x, y (3 or more, within
+ * RB_POLYGON_LIMIT) to a segment that is the last of the block; begin with {.offset = block->size}. */
+void rb_segment_add_polygon(rb_segment *segment, const double *numbers, uint32_t points, rb_text *block);
+
 /* Memory that drawing uses again and again; zeroed at first. */
 typedef struct rb_segment_room {
     rb_polygon_room polygons;

@@ -57,6 +57,17 @@ static char expected_end(const entry *e) {
     return 'e';
 }
 
+/* What can be decoded has the size that its header tells. */
+static void check_measure(const entry *e, const char *path, const rb_decode_options *options,
+                          const rb_image *image) {
+    int width, height;
+    rb_error err = {0};
+    CHECK_OK(rb_image_measure(path, options, &width, &height, &err), &err);
+    if (width != image->width || height != image->height)
+        fail_msg("%s: measured %d x %d, decoded %d x %d", e->file, width, height, image->width,
+                 image->height);
+}
+
 static void check_file(const entry *e, bool apply_exif) {
     char relative[512];
     snprintf(relative, sizeof relative, "data/awkward/%s", e->file);
@@ -73,6 +84,7 @@ static void check_file(const entry *e, bool apply_exif) {
     if (!strcmp(e->expect, "optional") && status) assert_int_equal(status, REVBIFPN_UNSUPPORTED);
     if (!strcmp(e->expect, "limit")) assert_non_null(strstr(err.text, "--max-pixels"));
     if (status) check_refusal(e, &err, &image);
+    if (!status) check_measure(e, path, &options, &image);
     if (!status && !apply_exif) check_picture(e, &image, &info);
     rb_image_free(&image);
 }
