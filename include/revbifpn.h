@@ -160,7 +160,8 @@ typedef struct revbifpn_cost {
 } revbifpn_cost;
 typedef struct revbifpn_layer {
     char name[120]; /* prefix of its tensors in the state dict */
-    char kind[24];  /* "space_to_depth", "mbconv", "conv_norm_act", "linear" */
+    char kind[24];  /* "space_to_depth", "mbconv", "conv_norm_act", "linear"; of detectors also "conv",
+                       "transposed_conv" */
     int in_channels, in_height, in_width, out_channels, out_height, out_width;
     int kernel, stride, expansion, squeeze; /* squeeze: hidden channels; 0 none */
     revbifpn_cost cost;
@@ -388,9 +389,11 @@ REVBIFPN_API revbifpn_status revbifpn_recover(revbifpn_model *model, const revbi
                                               revbifpn_image *seen,
                                               revbifpn_image *recovered) REVBIFPN_CHECKED;
 
+enum { REVBIFPN_STATS = 12 }; /* COCO's, in the order of revbifpn_coco_stat (revbifpn_detect.h) */
 typedef struct revbifpn_metrics {
-    double top1, top5, loss; /* fractions; mean cross entropy */
-    int images, bad_files;   /* judged; unreadable and left out */
+    double top1, top5, loss;                             /* of classifiers: fractions; mean cross entropy */
+    int images, bad_files;                               /* judged; unreadable and left out */
+    double boxes[REVBIFPN_STATS], masks[REVBIFPN_STATS]; /* of detectors; −1: there was nothing to find */
 } revbifpn_metrics;
 /* Top-1 and top-5 on DATA/val/CLASS/ (or the folder itself when it has no val/). `batch` 0: chosen.
  * crop_pct 0: the weights' own. */

@@ -62,7 +62,11 @@ static revbifpn_train_config default_train(void) {
                                    .freeze = "",
                                    .backbone_lr_scale = 1,
                                    .recipe = "",
-                                   .origins = ""};
+                                   .origins = "",
+                                   .fpn = 256,
+                                   .fc = 1024,
+                                   .milestones = "",
+                                   .warmup_ratio = 0.001};
 }
 
 void revbifpn_init_train(revbifpn_train_config *out, size_t struct_size) {
@@ -71,7 +75,7 @@ void revbifpn_init_train(revbifpn_train_config *out, size_t struct_size) {
 }
 
 static revbifpn_memory plan_of(rb_trainer *t, const rb_api_step *step) {
-    rb_shape image = rb_trainer_batch_shape(t);
+    rb_shape image = t->image;
     rb_step_bytes bytes = t->task->measure(t, image, true);
     revbifpn_memory m = rb_api_memory_of(t->model, &bytes, image, step);
     image.n++;

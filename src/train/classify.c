@@ -46,7 +46,9 @@ static revbifpn_status check(rb_trainer *t, rb_error *err) {
     revbifpn_status status;
     TRY(set_loader_options(t, err));
     TRY(rb_config_check(&t->args.model, err));
-    rb_shape batch = rb_trainer_batch_shape(t);
+    const revbifpn_model_config *c = &t->args.model;
+    t->image = (rb_shape){t->args.batch, c->image_height, c->image_width, c->input_channels};
+    rb_shape batch = t->image;
     if (rb_mix_used(&t->classify.prepare_options.mix) && t->classify.prepare_options.mix.mode == RB_MIX_HALF)
         batch.n /= 2;
     return rb_model_check_input(&t->args.model, batch, true, err);

@@ -96,3 +96,42 @@ fail:
     rb_tensor_file_close(&file);
     return status;
 }
+
+/* A detector of the same numbers, classes and all; else the backbone alone, of a detector or of a classifier.
+ */
+static revbifpn_status read_detector(rb_trainer *t, const rb_tensor_file *file, const rb_weights_info *saved,
+                                     rb_error *err) {
+    const revbifpn_detector_config *d = &saved->detector, *here = &t->info.detector;
+    rb_params *params = &t->model->params;
+    const char *path = t->args.weights;
+    if (!d->classes) {
+        snprintf(t->start_note, sizeof t->start_note,
+                 "%.300s is a classifier: all behind the neck begins anew", path);
+        return rb_weights_read_backbone(file, params, t->model->head_params, "backbone", err);
+    }
+    if (d->classes == here->classes && d->masks == here->masks && d->channels == here->channels &&
+        d->features == here->features)
+        return rb_weights_read(file, params, NULL, err);
+    snprintf(t->start_note, sizeof t->start_note,
+             "%.300s is another detector (%d classes, %s, %d channels, %d features): all behind the neck "
+             "begins anew",
+             path, d->classes, d->masks ? "masks" : "no masks", d->channels, d->features);
+    return rb_weights_read_backbone(file, params, t->model->head_params, "", err);
+}
+
+revbifpn_status rb_train_read_detector(rb_trainer *t, rb_error *err) {
+    revbifpn_status status;
+    rb_tensor_file *file = NULL;
+    rb_weights_info saved = {0};
+    TRY(rb_tensor_file_open(&file, t->args.weights, err));
+    TRY(rb_weights_read_info(file, &saved, err));
+    TRY(check_network(t, &saved, err));
+    TRY(read_detector(t, file, &saved, err));
+    t->step.k = saved.grid;
+    memcpy(t->info.preprocess.mean, saved.preprocess.mean, sizeof saved.preprocess.mean);
+    memcpy(t->info.preprocess.std, saved.preprocess.std, sizeof saved.preprocess.std);
+fail:
+    rb_weights_info_close(&saved);
+    rb_tensor_file_close(&file);
+    return status;
+}

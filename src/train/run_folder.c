@@ -175,13 +175,24 @@ revbifpn_status rb_run_keep_best(const rb_run_folder *run, int epochs, rb_error 
     return rb_file_rename(waiting, rb_run_file(run, "weights/best.safetensors", best), err);
 }
 
-void rb_progress_to_text(const rb_progress *p, char text[160]) {
-    snprintf(text, 160, "epoch %d step %d pictures %d loss_sum %a best_top1 %a", p->epoch, p->step,
-             p->pictures, p->loss_sum, p->best_score);
+void rb_progress_to_text(const rb_progress *p, char text[RB_PROGRESS_TEXT]) {
+    int end = snprintf(text, RB_PROGRESS_TEXT, "epoch %d step %d pictures %d loss_sum %a best_top1 %a",
+                       p->epoch, p->step, p->pictures, p->loss_sum, p->best_score);
+    bool parts = false;
+    for (int i = 0; i < RB_PARTS; i++) parts |= p->parts[i] != 0;
+    if (!parts) return;
+    end += snprintf(text + end, (size_t)(RB_PROGRESS_TEXT - end), " parts");
+    for (int i = 0; i < RB_PARTS; i++)
+        end += snprintf(text + end, (size_t)(RB_PROGRESS_TEXT - end), " %a", p->parts[i]);
 }
 
 bool rb_progress_from_text(const char *text, rb_progress *p) {
-    return sscanf(text, "epoch %d step %d pictures %d loss_sum %la best_top1 %la", &p->epoch, &p->step,
-                  &p->pictures, &p->loss_sum, &p->best_score) == 5 &&
-           p->epoch >= 0 && p->step >= 0;
+    int end = 0;
+    int read = sscanf(text, "epoch %d step %d pictures %d loss_sum %la best_top1 %la%n", &p->epoch, &p->step,
+                      &p->pictures, &p->loss_sum, &p->best_score, &end);
+    memset(p->parts, 0, sizeof p->parts);
+    if (read != 5 || p->epoch < 0 || p->step < 0) return false;
+    double *q = p->parts;
+    return !text[end] ||
+           sscanf(text + end, " parts %la %la %la %la %la", &q[0], &q[1], &q[2], &q[3], &q[4]) == 5;
 }

@@ -8,6 +8,7 @@
 
 #include "io/weights.h"
 
+enum { RB_PARTS = 5, RB_PROGRESS_TEXT = 320 };
 enum { RB_RUN_PATH = 3600, RB_RUN_BEST_NAME = 32 };
 
 typedef struct rb_run_folder {
@@ -26,10 +27,11 @@ typedef struct rb_epoch_result {
 
 /* Where a run stands. Exact: doubles are written in hexadecimal. */
 typedef struct rb_progress {
-    int epoch, step;   /* epochs done, and steps of the next one */
-    int pictures;      /* of the training split: another number would change every batch */
-    double loss_sum;   /* over those steps */
-    double best_score; /* −1 before the first validation */
+    int epoch, step;        /* epochs done, and steps of the next one */
+    int pictures;           /* of the training split: another number would change every batch */
+    double loss_sum;        /* over those steps */
+    double parts[RB_PARTS]; /* of a detector's loss, likewise: rpn_cls, rpn_bbox, cls, bbox, mask */
+    double best_score;      /* −1 before the first validation */
 } rb_progress;
 
 /* The file NAME inside the folder. */
@@ -59,7 +61,7 @@ void rb_run_best_name(int epoch, char name[RB_RUN_BEST_NAME]);
 revbifpn_status rb_run_keep_best(const rb_run_folder *run, int epochs, rb_error *err) RB_CHECKED;
 
 /* The "training" record of a checkpoint. */
-void rb_progress_to_text(const rb_progress *progress, char text[160]);
+void rb_progress_to_text(const rb_progress *progress, char text[RB_PROGRESS_TEXT]);
 bool rb_progress_from_text(const char *text, rb_progress *progress);
 
 #endif

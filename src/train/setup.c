@@ -54,11 +54,6 @@ fail:
     return status;
 }
 
-rb_shape rb_trainer_batch_shape(const rb_trainer *t) {
-    const revbifpn_model_config *c = &t->args.model;
-    return (rb_shape){t->args.batch, c->image_height, c->image_width, c->input_channels};
-}
-
 static revbifpn_status open_data(rb_trainer *t, rb_error *err) {
     revbifpn_status status = t->task->open_data(t, err);
     t->steps = t->batches / t->args.accumulate + (t->batches % t->args.accumulate > 0);
@@ -69,7 +64,7 @@ static revbifpn_status open_data(rb_trainer *t, rb_error *err) {
 
 static revbifpn_status allocate(rb_trainer *t, rb_error *err) {
     revbifpn_status status;
-    rb_shape image = rb_trainer_batch_shape(t);
+    rb_shape image = t->image;
     rb_step_bytes bytes =
         rb_step_bytes_join(t->task->measure(t, image, true), t->task->measure(t, image, false));
     TRY(rb_params_allocate(&t->model->params, true, err));
@@ -174,13 +169,19 @@ fail:
     return status;
 }
 
+static const rb_run_task *task_of(revbifpn_task task) {
+    return task == REVBIFPN_DETECT    ? &rb_detect_task
+           : task == REVBIFPN_SEGMENT ? &rb_segment_task
+                                      : &rb_classify_task;
+}
+
 revbifpn_status rb_trainer_open(rb_trainer *t, const revbifpn_train_config *config, bool resume,
                                 const struct rb_ops *ops, rb_pool *pool, rb_plan_check *check, void *user,
                                 rb_error *err) {
     revbifpn_status status;
     *t = (rb_trainer){.ops = ops, .pool = pool};
     TRY(find_arguments(t, config, resume, err));
-    t->task = &rb_classify_task;
+    t->task = task_of(t->args.task);
     TRY(t->task->check(t, err));
     TRY(open_data(t, err));
     TRY(t->task->build(t, err));

@@ -10,7 +10,7 @@ enum { RB_METRICS_MOST = 32 };
 typedef struct rb_run_task {
     /* In the order of a run. What is wrong with the arguments; BAD_ARGUMENT. */
     revbifpn_status (*check)(rb_trainer *t, rb_error *err);
-    /* Opens the data: sets t->pictures and t->batches. */
+    /* Opens the data: sets t->pictures, t->batches and t->image. */
     revbifpn_status (*open_data)(rb_trainer *t, rb_error *err);
     /* Builds the network: sets t->model. No weights yet. */
     revbifpn_status (*build)(rb_trainer *t, rb_error *err);
@@ -39,14 +39,12 @@ typedef struct rb_run_task {
     double (*score)(const revbifpn_metrics *m); /* by which the best is kept: larger is better, ≥ 0 */
 } rb_run_task;
 
-extern const rb_run_task rb_classify_task;
+extern const rb_run_task rb_classify_task, rb_detect_task, rb_segment_task;
 
 /* Batches of the run before batch `batch` of this step: names the random numbers. */
 uint64_t rb_trainer_batch_index(const rb_trainer *t, int batch);
 /* Time since `start`, which is never negative though a clock may be set back. */
 double rb_milliseconds_since(double start);
 double rb_milliseconds(void);
-/* Shape of a full batch. */
-rb_shape rb_trainer_batch_shape(const rb_trainer *t);
 
 #endif

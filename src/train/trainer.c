@@ -25,7 +25,8 @@ uint64_t rb_trainer_batch_index(const rb_trainer *t, int batch) {
 /* Of the step after `steps`, in the current epoch. */
 static double rate_after(const rb_trainer *t, int64_t steps) {
     bool by_steps = t->args.sched_on_updates || t->args.sched == REVBIFPN_RISE_FALL;
-    return rb_schedule_rate(&t->schedule, by_steps ? (double)steps : t->progress.epoch);
+    double rate = rb_schedule_rate(&t->schedule, by_steps ? (double)steps : t->progress.epoch);
+    return rate * rb_schedule_warmth(&t->schedule, steps);
 }
 
 /* Adds a line to what this step has to say; when there is no room, the last line counts the rest. */
@@ -67,7 +68,7 @@ fail:
 }
 
 revbifpn_status rb_trainer_checkpoint(rb_trainer *t, rb_error *err) {
-    char path[4096], training[160];
+    char path[4096], training[RB_PROGRESS_TEXT];
     revbifpn_status status = rb_trace_sync(&t->trace, err);
     if (status != REVBIFPN_OK) return status;
     t->info.grid = t->step.k;
@@ -132,6 +133,7 @@ static revbifpn_status end_epoch(rb_trainer *t, revbifpn_report *r, rb_error *er
     t->progress.epoch++;
     t->progress.step = 0;
     t->progress.loss_sum = 0;
+    memset(t->progress.parts, 0, sizeof t->progress.parts);
     t->finished = t->progress.epoch >= t->epochs;
     TRY(rb_record_epoch(t, r, err));
     TRY(rb_trainer_checkpoint(t, err));

@@ -23,15 +23,18 @@ typedef struct rb_classify_run {
 } rb_classify_run;
 
 struct rb_run_task;
+struct rb_detect_run;
 typedef struct rb_trainer {
     revbifpn_train_config args; /* as resolved; its strings live in `strings` */
     char *strings;
     const struct rb_ops *ops;
     rb_pool *pool;
     const struct rb_run_task *task;
-    rb_model *model;          /* the task's; its list has all tensors */
-    int pictures;             /* of the training split */
-    rb_classify_run classify; /* of that task */
+    rb_model *model;              /* the task's; its list has all tensors */
+    int pictures;                 /* of the training split */
+    rb_shape image;               /* of a full batch; of a detector the largest kind */
+    rb_classify_run classify;     /* of that task … */
+    struct rb_detect_run *detect; /* … and of this one: NULL */
     rb_step step;
     rb_weights_info info;
     rb_run_folder run;
