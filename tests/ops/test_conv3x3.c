@@ -127,7 +127,7 @@ static void backward_trial(int number, bool list) {
     with_exec(&ref, test_pools[1], run_backward, &a, sizes);
     comparison c = {
         .t = &t,
-        .out = {{"d_dst", out, sizeof(float), k.d_rows, NULL},
+        .out = {{"d_dst", out, sizeof(float), out ? k.d_rows : NULL, NULL},
                 {"d_wgt", w, sizeof(float), d_wgt, tolerance(&t, sizes[1], w, (double)rows)},
                 {"d_bias", oc, sizeof(float), d_bias, tolerance(&t, sizes[2], oc, 0)}, /* sums in double */
                 {"d_src", in, sizeof(float), k.data && !k.accumulate ? NULL : k.d_src,
