@@ -41,8 +41,8 @@ int cli_detector_run(const cli_args *args, revbifpn_train_config *c) {
         if (scales) return cli_usage(args, "--scales is for --task detect and segment");
         return CLI_OK;
     }
-    c->model.image_width = width > height ? width : height;
-    c->model.image_height = width > height ? height : width;
+    c->long_side = width > height ? width : height;
+    c->short_side = width > height ? height : width;
     char rest;
     if (scales && (sscanf(scales, "%d..%d%c", &c->scale_low, &c->scale_high, &rest) != 2 ||
                    c->scale_low < 32 || c->scale_high < c->scale_low || c->scale_high > MOST))

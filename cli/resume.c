@@ -18,7 +18,7 @@ static const struct {
     {"cutmix_max", "cutmix-minmax"}, {"apply_exif", "exif"},           {"bn_update_double", "bn-update"},
     {"model.image_width", "imgsz"},  {"model.image_height", "imgsz"},  {"model.classes", "classes"},
     {"model.drop", "drop"},          {"model.drop_path", "drop-path"}, {"scale_low", "scales"},
-    {"scale_high", "scales"},
+    {"long_side", "imgsz"},          {"short_side", "imgsz"},          {"scale_high", "scales"},
 };
 
 static void option_name(const char *argument, char name[80]) {

@@ -51,12 +51,14 @@ static void resume_config(const cli_args *args, revbifpn_train_config *c) {
 static revbifpn_status choose_network(const cli_args *args, revbifpn *ctx, revbifpn_model_config *out) {
     revbifpn_model *model = NULL;
     const cli_value *size = cli_get(args, "imgsz");
-    if (!cli_given(args, "weights") || cli_given(args, "model")) return cli_model(args, ctx, out);
+    bool named = !cli_given(args, "weights") || cli_given(args, "model");
+    if (named && cli_detects(args)) return revbifpn_config(ctx, cli_text(args, "model"), out);
+    if (named) return cli_model(args, ctx, out);
     revbifpn_status status = revbifpn_model_load(ctx, cli_text(args, "weights"), &model);
     if (status != REVBIFPN_OK) return status;
     *out = *revbifpn_model_configuration(model);
     revbifpn_model_free(&model);
-    if (size->set) out->image_width = size->width, out->image_height = size->height;
+    if (size->set && !cli_detects(args)) out->image_width = size->width, out->image_height = size->height;
     if (cli_given(args, "channels")) out->input_channels = (int)cli_int(args, "channels");
     if (cli_given(args, "classes")) out->classes = (int)cli_int(args, "classes");
     return REVBIFPN_OK;

@@ -265,13 +265,15 @@ REVBIFPN_API revbifpn_status revbifpn_find_pictures(revbifpn *ctx, const char *f
                                                     int (*visit)(void *user, const char *path),
                                                     void *user) REVBIFPN_CHECKED;
 
-/* Renders a small picture set with classes of shapes: FOLDER/{train,val}/CLASS/NAME.jpg. The same options
+/* Renders a small picture set with classes of shapes: FOLDER/{train,val}/CLASS/NAME.jpg; or with several
+ * shapes in a picture and their outlines, as COCO has them: FOLDER/{images,annotations}. The same options
  * give the same bytes. Refuses a folder with other content. */
 typedef struct revbifpn_synth_options {
     size_t struct_size;
     const char *folder;
     int train_images, val_images, classes, side;
     uint64_t seed;
+    int objects; /* the most in a picture; 0: one, which is its class */
 } revbifpn_synth_options;
 REVBIFPN_API void revbifpn_init_synth(revbifpn_synth_options *out, size_t struct_size);
 REVBIFPN_DEFAULT(revbifpn_synth_options, synth)

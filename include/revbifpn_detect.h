@@ -22,6 +22,7 @@ typedef struct revbifpn_detector_config {
     int train_per_level, train_proposals, test_per_level, test_proposals;
     int anchors_drawn, boxes_drawn; /* of a picture, to learn from: 256, 512; 0: all there are */
     int most_objects;               /* of a picture in training, for which memory is planned: 100 */
+    int long_side, short_side;      /* what sides of pictures are scaled up or down to, at most: 1333, 800 */
 } revbifpn_detector_config;
 /* The numbers of the HRNet configurations that the paper's detectors follow, with an S0 and COCO's 80
  * classes, without masks. */

@@ -85,9 +85,10 @@ typedef struct revbifpn_train_config {
     double backbone_lr_scale;     /* factor of the learning rate for levels and neck */
     int bn_eval;                  /* norms use the running statistics, which do not move */
     const char *recipe, *origins; /* for args.json only: a name; lines "OPTION=WHERE ITS VALUE IS FROM" */
-    /* detectors: model.image_width and image_height are the limits of the longer and of the shorter side */
+    /* detectors, whose model.image_width and image_height mean nothing */
     revbifpn_task task;
     int fpn, fc;               /* channels of the feature pyramid, 256; features of the box head, 1024 */
+    int long_side, short_side; /* pictures are scaled until a side reaches its limit: 1333, 800 */
     int scale_low, scale_high; /* in training the shorter side's limit is drawn from here; 0: it is fixed */
     const char *milestones;    /* epochs done when the rate falls, "8,11"; for REVBIFPN_MILESTONES */
     int warmup_steps;          /* over so many steps the rate rises, from warmup_ratio of what it would be */

@@ -65,6 +65,8 @@ static revbifpn_train_config default_train(void) {
                                    .origins = "",
                                    .fpn = 256,
                                    .fc = 1024,
+                                   .long_side = 1333,
+                                   .short_side = 800,
                                    .milestones = "",
                                    .warmup_ratio = 0.001};
 }

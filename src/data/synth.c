@@ -49,17 +49,17 @@ void rb_synth_draw(rb_image *image, int class_index, uint64_t seed, uint64_t ind
 
 /* ---- the folder ---- */
 
-static revbifpn_status check_number(const char *what, int value, int least, int most, rb_error *err) {
+revbifpn_status rb_synth_check(const char *what, int value, int least, int most, rb_error *err) {
     if (value >= least && value <= most) return REVBIFPN_OK;
     return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "synth: %s is %d, must be %d … %d", what, value, least, most);
 }
 
 static revbifpn_status check_options(const rb_synth_options *o, rb_error *err) {
     revbifpn_status status;
-    TRY(check_number("the number of classes", o->classes, 2, RB_SYNTH_MAX_CLASSES, err));
-    TRY(check_number("the number of training pictures", o->images_train, o->classes, MAX_IMAGES, err));
-    TRY(check_number("the number of validation pictures", o->images_val, o->classes, MAX_IMAGES, err));
-    TRY(check_number("the side", o->side, 16, 2048, err));
+    TRY(rb_synth_check("the number of classes", o->classes, 2, RB_SYNTH_MAX_CLASSES, err));
+    TRY(rb_synth_check("the number of training pictures", o->images_train, o->classes, MAX_IMAGES, err));
+    TRY(rb_synth_check("the number of validation pictures", o->images_val, o->classes, MAX_IMAGES, err));
+    TRY(rb_synth_check("the side", o->side, 16, 2048, err));
 fail:
     return status;
 }
@@ -78,17 +78,17 @@ static revbifpn_status check_empty(const char *folder, rb_error *err) {
     return status;
 }
 
-/* Makes the folder ours: it holds the marker with exactly these options afterwards. */
-static revbifpn_status claim_folder(const char *folder, const rb_synth_options *o, rb_error *err) {
+revbifpn_status rb_synth_claim(const char *folder, const rb_synth_options *o, rb_error *err) {
     revbifpn_status status;
-    char path[4096], wanted[512];
+    char path[4096], wanted[512], objects[40] = "";
     unsigned char *found = NULL;
     size_t size = 0;
+    if (o->objects) snprintf(objects, sizeof objects, "  \"objects\": %d,\n", o->objects);
     int n = snprintf(wanted, sizeof wanted,
                      "{\n  \"made_by\": \"revbifpn synth\",\n  \"format\": %d,\n  \"classes\": %d,\n"
-                     "  \"images_train\": %d,\n  \"images_val\": %d,\n  \"side\": %d,\n  \"seed\": %" PRIu64
+                     "%s  \"images_train\": %d,\n  \"images_val\": %d,\n  \"side\": %d,\n  \"seed\": %" PRIu64
                      "\n}\n",
-                     FORMAT, o->classes, o->images_train, o->images_val, o->side, o->seed);
+                     FORMAT, o->classes, objects, o->images_train, o->images_val, o->side, o->seed);
     TRY(rb_folder_make(folder, err));
     snprintf(path, sizeof path, "%.4000s/" MARKER, folder);
     if (access(path, F_OK)) {
@@ -150,7 +150,7 @@ revbifpn_status rb_synth_classify(const char *folder, const rb_synth_options *op
     job j = {.folder = folder, .options = options, .progress = progress, .arg = arg};
     TRY(check_options(options, err));
     if (strlen(folder) > 4000) return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "%.64s…: path too long", folder);
-    TRY(claim_folder(folder, options, err));
+    TRY(rb_synth_claim(folder, options, err));
     TRY(rb_image_alloc(&j.image, options->side, options->side, err));
     TRY(write_split(&j, "train", 0, options->images_train, err));
     TRY(write_split(&j, "val", first_val, options->images_val, err));

@@ -2,8 +2,6 @@
 
 #include <math.h>
 
-#include "data/synth.h"
-
 #define PI 3.14159265358979323846
 
 /* ---- shapes, inside the unit circle or nearly so, y down ---- */

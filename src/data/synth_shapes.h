@@ -5,6 +5,7 @@
 #define RB_DATA_SYNTH_SHAPES_H
 
 #include "base/rng.h"
+#include "data/synth.h"
 #include "image/draw.h"
 
 enum { RB_SYNTH_POINTS = 128 };
@@ -27,5 +28,10 @@ void rb_synth_background(rb_image *image, rb_rng *rng, rb_color *from, rb_color 
 /* Thin lines and small uneven blots: clutter that looks like none of the classes. */
 void rb_synth_draw_clutter(rb_image *image, rb_rng *rng, int lines, int blots);
 void rb_synth_add_noise(rb_image *image, rb_rng *rng, double strength);
+
+/* synth.c, also for objects: a number in a range, or BAD_ARGUMENT that says which. */
+revbifpn_status rb_synth_check(const char *what, int value, int least, int most, rb_error *err) RB_CHECKED;
+/* Makes the folder ours: it holds the marker with exactly these options afterwards. */
+revbifpn_status rb_synth_claim(const char *folder, const rb_synth_options *options, rb_error *err) RB_CHECKED;
 
 #endif

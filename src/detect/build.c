@@ -18,6 +18,8 @@ revbifpn_detector_config rb_detector_default(const revbifpn_model_config *backbo
     c.anchors_drawn = 256;
     c.boxes_drawn = 512;
     c.most_objects = 100;
+    c.long_side = 1333;
+    c.short_side = 800;
     return c;
 }
 

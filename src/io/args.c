@@ -122,6 +122,8 @@ static const field later[] = {
     CHOICES(task, REVBIFPN_CLASSIFY, "classify|detect|segment"),
     LATER(fpn, INT, 256),
     LATER(fc, INT, 1024),
+    LATER(long_side, INT, 1333),
+    LATER(short_side, INT, 800),
     LATER(scale_low, INT, 0),
     LATER(scale_high, INT, 0),
     LATER_TEXT(milestones, ""),

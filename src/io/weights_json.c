@@ -159,7 +159,7 @@ typedef struct number {
     const char *name;
     int *value, least, most;
 } number;
-enum { NUMBERS = 10, MANY = 10000000 };
+enum { NUMBERS = 12, MANY = 10000000 };
 
 static void list_numbers(revbifpn_detector_config *d, number out[NUMBERS]) {
     const number all[NUMBERS] = {{"classes", &d->classes, 1, 65535},
@@ -171,7 +171,9 @@ static void list_numbers(revbifpn_detector_config *d, number out[NUMBERS]) {
                                  {"test_per_level", &d->test_per_level, 1, MANY},
                                  {"test_proposals", &d->test_proposals, 1, MANY},
                                  {"anchors_drawn", &d->anchors_drawn, 0, MANY},
-                                 {"boxes_drawn", &d->boxes_drawn, 0, MANY}};
+                                 {"boxes_drawn", &d->boxes_drawn, 0, MANY},
+                                 {"long_side", &d->long_side, 32, 16384},
+                                 {"short_side", &d->short_side, 32, 16384}};
     memcpy(out, all, sizeof all);
 }
 

@@ -14,8 +14,7 @@ static bool wants_masks(const rb_trainer *t) { return t->args.task == REVBIFPN_S
 
 static revbifpn_status set_limits(rb_trainer *t, rb_detect_limits *limits, rb_error *err) {
     const revbifpn_train_config *a = &t->args;
-    int w = a->model.image_width, h = a->model.image_height;
-    *limits = (rb_detect_limits){.long_side = w > h ? w : h, .short_side = w > h ? h : w};
+    *limits = (rb_detect_limits){.long_side = a->long_side, .short_side = a->short_side};
     if (!a->scale_high) return rb_detect_limits_check(limits, err);
     limits->short_side = a->scale_high;
     limits->short_least = a->scale_low;
@@ -105,6 +104,8 @@ static revbifpn_status build(rb_trainer *t, rb_error *err) {
     c.channels = t->args.fpn;
     c.features = t->args.fc;
     c.most_objects = d->train_plan.most_objects;
+    c.long_side = t->args.long_side;
+    c.short_side = t->args.short_side;
     TRY(rb_detector_create(&d->detector, &c, err));
     t->model = &d->detector.model;
     rb_model_set_precision(t->model, t->args.precision);
