@@ -65,7 +65,7 @@ static void run(const rb_assignment *a, int threads, int32_t *result) {
 
 static void hold(const rb_assignment *a) {
     static int32_t result[BOXES], again[BOXES];
-    float best_of[TRUTHS];
+    float best_of[TRUTHS] = {0};
     int counts[3] = {0};
     for (int g = 0; g < a->truths; g++) {
         best_of[g] = -1;
