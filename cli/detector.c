@@ -50,3 +50,23 @@ int cli_detector_run(const cli_args *args, revbifpn_train_config *c) {
                          scales, MOST);
     return CLI_OK;
 }
+
+int cli_weights_task(const cli_args *args, revbifpn *ctx, revbifpn_task *out) {
+    static const char *const names[] = {"classify", "detect", "segment"};
+    const char *path = cli_text(args, "weights"), *task = cli_text(args, "task");
+    revbifpn_status status = revbifpn_weights_task(ctx, path, out);
+    if (status != REVBIFPN_OK) return cli_report(args, ctx, status);
+    if (task && strcmp(task, names[*out]) != 0)
+        return cli_usage(args, "--task %s: %s was trained to %s", task, path, names[*out]);
+    return CLI_OK;
+}
+
+int cli_load_detector(const cli_args *args, revbifpn *ctx, revbifpn_detector **out) {
+    const cli_value *size = cli_get(args, "imgsz");
+    revbifpn_status status = revbifpn_detector_load(ctx, cli_text(args, "weights"), out);
+    if (status == REVBIFPN_OK && size->set) {
+        int longer = size->width > size->height ? size->width : size->height;
+        status = revbifpn_detector_limits(*out, longer, size->width + size->height - longer);
+    }
+    return status == REVBIFPN_OK ? CLI_OK : cli_report(args, ctx, status);
+}

@@ -17,4 +17,13 @@ revbifpn_task cli_task(const cli_args *args);
  * BAD_ARGUMENT is told on stderr: CLI_OK or CLI_USAGE. */
 int cli_detector_run(const cli_args *args, revbifpn_train_config *config);
 
+/* What --weights are for, which must be --task where that is given. CLI_OK, or the status after a line. */
+int cli_weights_task(const cli_args *args, revbifpn *ctx, revbifpn_task *out);
+/* Loads --weights, with --imgsz as limits of the sides. CLI_OK, or the status after a line. */
+int cli_load_detector(const cli_args *args, revbifpn *ctx, revbifpn_detector **out);
+
+/* val_detector.c, predict_detector.c: the verbs, once a context is open. */
+int cli_judge_detector(const cli_args *args, revbifpn *ctx);
+int cli_predict_detector(const cli_args *args, revbifpn *ctx);
+
 #endif

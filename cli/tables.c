@@ -43,7 +43,9 @@
             "arithmetic of the blocks' 1x1 convolutions: float32, or factors in bf16 and sums in float32")   \
     }
 #define PREPARE                                                                                              \
-    {SIZE("imgsz", "size of the pictures, multiples of 32; default: as the weights say")},                   \
+    {SIZE("imgsz",                                                                                           \
+          "size of the pictures, multiples of 32 (detectors: limits of the sides); default: as the "         \
+          "weights say")},                                                                                   \
         {REAL("crop-pct", NULL, 0.01, 1,                                                                     \
               "part of the resized picture to look at; default: as the weights say")},                       \
     {                                                                                                        \
@@ -225,7 +227,10 @@ static const cli_option train_options[] = {
 
 static const cli_option val_options[] = {
     {.heading = "Data",
-     TEXT("data", "DIR", "folder with val/CLASS/*, or CLASS/*; or shards, a list, CIFAR-10 (docs/data.md)"),
+     TEXT("data", "DIR",
+          "folder with val/CLASS/*, or CLASS/*; or shards, a list, CIFAR-10 (docs/data.md); of detectors a "
+          "data "
+          "set of objects (docs/detection.md)"),
      .required = true},
     VAL_DATA,
     {REAL("val-fraction", "0", 0, 0.9,
@@ -233,7 +238,9 @@ static const cli_option val_options[] = {
     {SEED("seed of that choice: the one of the run")},
     {TEXT("weights", "FILE", "weights: RUN/weights/best.safetensors, or a .pth of PyTorch"),
      .required = true},
-    {INT("batch", "0", 0, 65536, "pictures in a batch; 0: chosen")},
+    {CHOICE("task", "classify|detect|segment", NULL, "refuse other weights; default: what they are for")},
+    {TEXT("results", "FILE.json", "detectors: write all boxes and masks as COCO's list of results")},
+    {INT("batch", "0", 0, 65536, "pictures in a batch; 0: chosen (detectors: 1)")},
     PREPARE,
     {WORKERS},
     {MAX_BAD},
@@ -264,10 +271,13 @@ static const cli_option predict_options[] = {
      .required = true},
     {TEXT("weights", "FILE", "weights: RUN/weights/best.safetensors, or a .pth of PyTorch"),
      .required = true},
+    {CHOICE("task", "classify|detect|segment", NULL, "refuse other weights; default: what they are for")},
     PREPARE,
     {INT("topk", "5", 1, 1000, "classes to name, the most probable first")},
-    {CHOICE("format", "text|json|csv", "text",
-            "json: an object a line and picture (file, predictions); csv: file, rank, class, probability")},
+    {REAL("conf", "0.25", 0, 1, "detectors: boxes of a lower score are left out")},
+    {CHOICE("format", "text|json|csv|coco|yolo", "text",
+            "json: an object a line and picture (file, predictions); csv: file, rank, class, probability. "
+            "Detectors: also coco, one list of results; yolo, lines of class, box and score")},
     {FLAG("json", "the same as --format json")},
     {TEXT("save-pictures", "DIR", "write the pictures with their labels into DIR, as NAME.png")},
     {TEXT("features", "DIR",

@@ -1,16 +1,16 @@
 /* revbifpn predict: the most probable classes of pictures, as text, JSON or CSV; and, when folders are named
  * for them, the pictures with their labels, the maps of the pyramid, and what the answer depends on. A
  * picture that cannot be read costs one line on stderr; the others go on. */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "detector.h"
+#include "outputs.h"
 #include "print.h"
 #include "sources.h"
 #include "verbs.h"
 
-enum { MAX_PATH = 4096, LINES = 5 };
+enum { LINES = 5 };
 
 typedef enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_CSV } format;
 
@@ -49,49 +49,25 @@ static void print_json(const predictor *p, const char *path) {
     printf("]}\n");
 }
 
-/* A field of RFC 4180: in quotes, quotes doubled, when it needs them. */
-static void print_field(const char *text) {
-    if (!strpbrk(text, ",\"\r\n")) {
-        fputs(text, stdout);
-        return;
-    }
-    putchar('"');
-    for (; *text; text++) {
-        if (*text == '"') putchar('"');
-        putchar(*text);
-    }
-    putchar('"');
-}
-
 static void print_csv(const predictor *p, const char *path) {
     for (int i = 0; i < p->found; i++) {
-        print_field(path);
+        cli_csv_field(path);
         printf(",%d,", i + 1);
-        print_field(p->best[i].name);
+        cli_csv_field(p->best[i].name);
         printf(",%.6g\n", p->best[i].probability);
     }
 }
 
 /* ---- what is written ---- */
 
-/* FOLDER/NAME.ending, a picture's folders joined to its name: "a/b.jpg" becomes "a__b.jpg.png". */
 static revbifpn_status output_path(predictor *p, const char *folder, const char *name, const char *ending,
-                                   char path[MAX_PATH]) {
-    int used = snprintf(path, MAX_PATH, "%s/", folder);
-    for (; *name && used < MAX_PATH - 3; name++) {
-        path[used++] = *name == '/' ? '_' : *name;
-        if (*name == '/') path[used++] = '_';
-    }
-    if (used < MAX_PATH - 3 &&
-        snprintf(path + used, (size_t)(MAX_PATH - used), "%s", ending) < MAX_PATH - used)
-        return REVBIFPN_OK;
-    fprintf(stderr, "revbifpn %s: %.64s…: path too long\n", p->args->verb->name, folder);
-    p->told = true;
-    return REVBIFPN_IO_FAILED;
+                                   char path[CLI_OUTPUT_PATH]) {
+    p->told = !cli_output_path(p->args, folder, name, ending, path);
+    return p->told ? REVBIFPN_IO_FAILED : REVBIFPN_OK;
 }
 
 static revbifpn_status save_picture(predictor *p, const char *name, revbifpn_image *image) {
-    char path[MAX_PATH], text[LINES][200];
+    char path[CLI_OUTPUT_PATH], text[LINES][200];
     const char *lines[LINES];
     int count = p->found < LINES ? p->found : LINES;
     for (int i = 0; i < count; i++) {
@@ -108,7 +84,7 @@ static revbifpn_status save_features(predictor *p, const char *name, const revbi
     int count;
     revbifpn_status status = revbifpn_features(p->model, image, maps, &count);
     for (int i = 0; i < count; i++) {
-        char path[MAX_PATH], ending[32];
+        char path[CLI_OUTPUT_PATH], ending[32];
         snprintf(ending, sizeof ending, ".map%d.npy", i);
         if (status == REVBIFPN_OK) status = output_path(p, p->features, name, ending, path);
         if (status == REVBIFPN_OK) status = revbifpn_map_write_npy(p->ctx, path, &maps[i]);
@@ -118,7 +94,7 @@ static revbifpn_status save_features(predictor *p, const char *name, const revbi
 }
 
 static revbifpn_status save_saliency(predictor *p, const char *name, const revbifpn_image *image) {
-    char path[MAX_PATH];
+    char path[CLI_OUTPUT_PATH];
     int index;
     revbifpn_image picture;
     revbifpn_status status = output_path(p, p->saliency, name, ".png", path);
@@ -170,30 +146,17 @@ static int predict_one(void *user, const char *path, const char *name) {
 /* ---- the run ---- */
 
 static int read_format(predictor *p) {
-    const char *name = cli_text(p->args, "format");
+    const char *name = cli_given(p->args, "json") ? "json" : cli_text(p->args, "format");
+    if (!strcmp(name, "coco") || !strcmp(name, "yolo"))
+        return cli_usage(p->args, "--format %s is for detectors", name);
     p->format = !strcmp(name, "json") ? FORMAT_JSON : !strcmp(name, "csv") ? FORMAT_CSV : FORMAT_TEXT;
-    if (!cli_given(p->args, "json")) return CLI_OK;
-    if (cli_given(p->args, "format") && p->format != FORMAT_JSON)
-        return cli_usage(p->args, "--json and --format %s exclude each other", name);
-    p->format = FORMAT_JSON;
-    return CLI_OK;
-}
-
-/* The folder of that option, made when it is not there. */
-static int make_folder(const predictor *p, const char *option, const char **folder) {
-    *folder = cli_text(p->args, option);
-    struct stat info;
-    if (!*folder || (!mkdir(*folder, 0777)) || (!stat(*folder, &info) && S_ISDIR(info.st_mode)))
-        return CLI_OK;
-    fprintf(stderr, "revbifpn %s: --%s %s: cannot make the folder: %s\n", p->args->verb->name, option,
-            *folder, errno == EEXIST ? "a file has that name" : strerror(errno));
-    return CLI_FAILED;
+    return cli_given(p->args, "conf") ? cli_usage(p->args, "--conf is for detectors") : CLI_OK;
 }
 
 static int make_folders(predictor *p) {
-    int code = make_folder(p, "save-pictures", &p->pictures);
-    if (code == CLI_OK) code = make_folder(p, "features", &p->features);
-    return code == CLI_OK ? make_folder(p, "saliency", &p->saliency) : code;
+    int code = cli_output_folder(p->args, "save-pictures", &p->pictures);
+    if (code == CLI_OK) code = cli_output_folder(p->args, "features", &p->features);
+    return code == CLI_OK ? cli_output_folder(p->args, "saliency", &p->saliency) : code;
 }
 
 static int predict_sources(predictor *p) {
@@ -206,17 +169,27 @@ static int predict_sources(predictor *p) {
     return code ? code : p->failed ? CLI_FAILED : CLI_OK;
 }
 
-int verb_predict(const cli_args *args) {
-    predictor p = {.args = args, .topk = (int)cli_int(args, "topk")};
+static int predict_classes(const cli_args *args, revbifpn *ctx) {
+    predictor p = {.args = args, .ctx = ctx, .topk = (int)cli_int(args, "topk")};
     int code = read_format(&p);
-    if (!code) code = cli_open(args, &p.ctx);
-    if (code) return code;
-    code = make_folders(&p);
+    if (!code) code = make_folders(&p);
     p.best = calloc((size_t)p.topk, sizeof *p.best);
     if (!p.best) code = cli_report(args, NULL, REVBIFPN_OUT_OF_MEMORY);
     if (!code) code = predict_sources(&p);
     free(p.best);
     revbifpn_model_free(&p.model);
-    revbifpn_close(&p.ctx);
+    return code;
+}
+
+int verb_predict(const cli_args *args) {
+    revbifpn *ctx = NULL;
+    revbifpn_task task;
+    if (cli_given(args, "json") && cli_given(args, "format") && strcmp(cli_text(args, "format"), "json") != 0)
+        return cli_usage(args, "--json and --format %s exclude each other", cli_text(args, "format"));
+    int code = cli_open(args, &ctx);
+    if (code) return code;
+    code = cli_weights_task(args, ctx, &task);
+    if (!code) code = task ? cli_predict_detector(args, ctx) : predict_classes(args, ctx);
+    revbifpn_close(&ctx);
     return code;
 }

@@ -53,6 +53,44 @@ REVBIFPN_API revbifpn_status revbifpn_plan_detector(revbifpn *ctx, const revbifp
                                                     revbifpn_activations activations,
                                                     revbifpn_memory *out) REVBIFPN_CHECKED;
 
+/* ---- a trained detector ---- */
+
+typedef struct revbifpn_detector revbifpn_detector;
+/* What a weights file is for. BAD_FILE, IO_FAILED. */
+REVBIFPN_API revbifpn_status revbifpn_weights_task(revbifpn *ctx, const char *path,
+                                                   revbifpn_task *out) REVBIFPN_CHECKED;
+/* Loads weights that a detector's run has written. UNSUPPORTED for those of a classifier; BAD_FILE. */
+REVBIFPN_API revbifpn_status revbifpn_detector_load(revbifpn *ctx, const char *path,
+                                                    revbifpn_detector **out) REVBIFPN_CHECKED;
+REVBIFPN_API void revbifpn_detector_free(revbifpn_detector **detector);
+REVBIFPN_API const revbifpn_detector_config *
+revbifpn_detector_configuration(const revbifpn_detector *detector);
+/* Name of class 0 … classes − 1; NULL when the weights have none. */
+REVBIFPN_API const char *revbifpn_detector_class(const revbifpn_detector *detector, int index);
+/* From now on pictures are scaled within these limits instead of those of the training; 32 … 16384. */
+REVBIFPN_API revbifpn_status revbifpn_detector_limits(revbifpn_detector *detector, int long_side,
+                                                      int short_side) REVBIFPN_CHECKED;
+
+/* A box in a picture, most likely first. */
+typedef struct revbifpn_detection {
+    double x1, y1, x2, y2; /* corners in pixels of the picture, from its first corner */
+    double score;
+    int label;        /* class */
+    const char *name; /* of the class; "" when it has none */
+    const char *mask; /* COCO's compressed run lengths of a picture-sized mask; NULL without masks */
+} revbifpn_detection;
+/* Finds what is in an 8-bit RGB picture: *found of them, at most 100, the detector's until its next call. */
+REVBIFPN_API revbifpn_status revbifpn_detect(revbifpn_detector *detector, const revbifpn_image *image,
+                                             const revbifpn_detection **detections,
+                                             int *found) REVBIFPN_CHECKED;
+/* pixels: height,width of 0 and 1, from such a mask. BAD_ARGUMENT when the runs are not of that size. */
+REVBIFPN_API revbifpn_status revbifpn_mask_pixels(revbifpn *ctx, const char *mask, int width, int height,
+                                                  uint8_t *pixels) REVBIFPN_CHECKED;
+/* Draws boxes with names and scores, and masks, into the picture. */
+REVBIFPN_API revbifpn_status revbifpn_image_draw(revbifpn *ctx, revbifpn_image *image,
+                                                 const revbifpn_detection *detections,
+                                                 int count) REVBIFPN_CHECKED;
+
 /* ---- COCO's average precision and recall ---- */
 
 /* The twelve numbers in COCO's order: average precision (AP) and recall (AR), means over categories and, but
@@ -105,5 +143,26 @@ REVBIFPN_DEFAULT(revbifpn_coco_options, coco)
  * `gt` does not list; BAD_ARGUMENT, IO_FAILED, OUT_OF_MEMORY. */
 REVBIFPN_API revbifpn_status revbifpn_eval_coco(revbifpn *ctx, const revbifpn_coco_options *options,
                                                 revbifpn_coco_report *out) REVBIFPN_CHECKED;
+
+/* Judges a detector on the val split of a data set of objects (docs/detection.md). */
+typedef struct revbifpn_detector_val_options {
+    size_t struct_size;
+    const char *data;
+    const char *results; /* file for COCO's list of results; NULL: none */
+    int workers, max_bad;
+    uint64_t max_pixels;
+    void (*progress)(void *user, int done, int all);
+    void (*note)(void *user, const char *line); /* of each file that could not be used; may be NULL */
+    /* of each class, boxes first, then with a segmenter masks; may be NULL */
+    void (*class_stats)(void *user, int masks, const revbifpn_coco_class *one);
+    void *user;
+} revbifpn_detector_val_options;
+REVBIFPN_API void revbifpn_init_detector_val(revbifpn_detector_val_options *out, size_t struct_size);
+REVBIFPN_DEFAULT(revbifpn_detector_val_options, detector_val)
+/* out->boxes and out->masks are COCO's twelve numbers. Errors: BAD_DATA, BAD_FILE, IO_FAILED, OUT_OF_MEMORY.
+ */
+REVBIFPN_API revbifpn_status revbifpn_evaluate_detector(revbifpn_detector *detector,
+                                                        const revbifpn_detector_val_options *options,
+                                                        revbifpn_metrics *out) REVBIFPN_CHECKED;
 
 #endif

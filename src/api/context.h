@@ -7,6 +7,8 @@
 #include "base/host.h"
 #include "base/threads.h"
 #include "data/augment.h"
+#include "data/detect_change.h"
+#include "detect/detector.h"
 #include "image/image.h"
 #include "io/weights.h"
 #include "model/plan.h"
@@ -29,6 +31,20 @@ struct revbifpn_model {
     uint8_t *input;      /* one batch of that shape … */
     uint16_t *words;     /* … or this, when the network takes rasters */
     char (*numbers)[12]; /* classes: their numbers as text, when they have no names; or NULL */
+};
+
+struct revbifpn_detector {
+    revbifpn *ctx;
+    rb_weights_info info; /* info.detector has its numbers */
+    rb_detector network;
+    rb_exec exec; /* opened for one picture of the shape `ready` */
+    rb_shape ready;
+    uint8_t *input; /* of that shape */
+    rb_detect_room room;
+    rb_detections found; /* of the last picture … */
+    revbifpn_detection at[RB_DETECTIONS];
+    rb_spans spans;
+    rb_text masks; /* … and their runs, one after the other, each ended by a zero */
 };
 
 /* First in every public function that may allocate, log or ask: the context's host is in use until the

@@ -100,6 +100,11 @@ static revbifpn_status load(revbifpn *ctx, const char *path, const char *key,
     *out = NULL;
     TRY(rb_tensor_file_open_key(&file, path, key, &ctx->error));
     TRY(read_info(ctx, file, config, &info));
+    if (info.detector.classes) {
+        status = rb_fail(&ctx->error, REVBIFPN_UNSUPPORTED,
+                         "%s: weights of a detector; this needs a classifier's", path);
+        goto fail;
+    }
     TRY(open_model(ctx, &info.config, out));
     TRY(rb_weights_read(file, &(*out)->network.params, NULL, &ctx->error));
     (*out)->info = info;

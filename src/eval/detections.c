@@ -31,15 +31,13 @@ rb_step_bytes rb_detections_bytes(rb_detector *d, const struct rb_ops *ops, rb_p
     return bytes;
 }
 
-int rb_detect_padding(const rb_detect_batch *batch, int image, rb_patch out[2]) {
-    const rb_truth *t = &batch->items[image].truth;
-    int count = 0, right = batch->width - t->width, below = batch->height - t->height;
+int rb_detect_padding(int batch_width, int batch_height, int image, int width, int height, rb_patch out[2]) {
+    int count = 0, right = batch_width - width, below = batch_height - height;
     if (right > 0)
         out[count++] =
-            (rb_patch){.image = image, .x = t->width, .w = right, .h = batch->height, .fill = RB_PATCH_ZERO};
+            (rb_patch){.image = image, .x = width, .w = right, .h = batch_height, .fill = RB_PATCH_ZERO};
     if (below > 0)
-        out[count++] =
-            (rb_patch){.image = image, .y = t->height, .w = t->width, .h = below, .fill = RB_PATCH_ZERO};
+        out[count++] = (rb_patch){.image = image, .y = height, .w = width, .h = below, .fill = RB_PATCH_ZERO};
     return count;
 }
 
@@ -115,7 +113,8 @@ static revbifpn_status judge(const rb_detect_evaluation *e, rb_detect_batch *bat
     images.mean = e->mean;
     images.std = e->std;
     images.patches = padding;
-    images.patch_count = rb_detect_padding(batch, 0, padding);
+    images.patch_count =
+        rb_detect_padding(batch->width, batch->height, 0, frame.width, frame.height, padding);
     return rb_detector_detect(e->detector, &pass, &images, &frame, found);
 }
 

@@ -41,13 +41,19 @@ void rb_detect_scores_close(rb_detect_scores *scores);
 /* Arena bytes for all extents of a split. */
 rb_step_bytes rb_detections_bytes(rb_detector *detector, const struct rb_ops *ops, rb_pool *pool,
                                   const rb_detect_plan *plan, int batch, bool training, bool stored);
-/* A picture's padding in the batch, to be set to 0 after normalisation: up to two patches, behind `out`. */
-int rb_detect_padding(const rb_detect_batch *batch, int image, rb_patch out[2]);
+/* The padding of picture `image`, which covers width × height of a batch of batch_width × batch_height: to be
+ * set to 0 after normalisation. Gives how many patches it takes: up to two. */
+int rb_detect_padding(int batch_width, int batch_height, int image, int width, int height, rb_patch out[2]);
 
 /* Errors: of the loader, of the network, of outlines that cannot be drawn; BAD_DATA when no picture could be
  * read. */
 revbifpn_status rb_detect_evaluate(const rb_detect_evaluation *e, rb_detect_scores *out,
                                    rb_error *err) RB_CHECKED;
+/* Writes the results as COCO's list: image_id, category_id, bbox, score, and of masks segmentation. Whole or
+ * not at all. */
+revbifpn_status rb_detect_results_write(const char *path, const rb_detect_scores *scores,
+                                        const rb_objects *set, const rb_pictures *pictures,
+                                        rb_error *err) RB_CHECKED;
 /* COCO's twelve numbers of a score, in their order. */
 void rb_coco_stats(const rb_coco_score *score, double stats[REVBIFPN_COCO_STATS]);
 

@@ -188,8 +188,10 @@ static revbifpn_status add_batch(rb_trainer *t, int batch, int batches, rb_step_
     images.std = t->info.preprocess.std;
     images.patches = d->padding;
     for (int i = 0; i < next.count; i++) {
-        images.patch_count += rb_detect_padding(&next, i, d->padding + images.patch_count);
-        d->truth[i] = next.items[i].truth;
+        const rb_truth *truth = &next.items[i].truth;
+        d->truth[i] = *truth;
+        images.patch_count += rb_detect_padding(next.width, next.height, i, truth->width, truth->height,
+                                                d->padding + images.patch_count);
     }
     step_data data = {.run = d, .images = &images};
     TRY(rb_step_add_body(&t->step, run_batch, &data, rb_trainer_batch_index(t, batch), batch, batches, step,

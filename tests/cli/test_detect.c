@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include "cli/runs.h"
 
+#include <math.h>
+
 #include "base/rng.h"
 
 enum { KILLS = 8 };
@@ -105,6 +107,72 @@ static void other_weights_begin_a_run(void **state) {
     command_forget(&r);
 }
 
+static const json_t *stats_of(const json_t *root, const char *kind) {
+    return json_object_get(kind ? json_object_get(root, kind) : root, "stats");
+}
+
+/* The last row of results.csv, what val says of the last weights, and what eval says of val's results. */
+static void judging_agrees(void **state) {
+    (void)state;
+    char line[16000], path[4200], results[4200], *row, *end;
+    size_t size;
+    put(line, sizeof line, "val --weights %s/weights/last.safetensors --data %s --json --results %s", whole,
+        data, path_of(results, work, "results.json"));
+    json_t *val = command_json(line);
+    char *csv = file_bytes(path_of(path, whole, "results.csv"), &size);
+    assert_non_null(csv);
+    row = strstr(csv, "\n2,");
+    assert_non_null(row);
+    row++;
+    for (int i = 0; i < 3; i++) row = strchr(row, ',') + 1;
+    for (int kind = 0; kind < 2; kind++) {
+        const char *name = kind ? "segm" : "bbox";
+        put(line, sizeof line, "eval --gt %s/annotations/instances_val.json --dt %s --type %s --json", data,
+            results, name);
+        json_t *judged = command_json(line);
+        for (size_t i = 0; i < 12; i++, row = end + 1) {
+            double in_val = json_number_value(json_array_get(stats_of(val, name), i));
+            double in_eval = json_number_value(json_array_get(stats_of(judged, NULL), i));
+            assert_true(fabs(strtod(row, &end) - in_val) < 1e-8); /* nine digits are written */
+            assert_true(fabs(in_eval - in_val) < 1e-6);           /* of boxes and scores, too */
+        }
+        json_decref(judged);
+    }
+    assert_true(json_number_value(json_array_get(stats_of(val, "bbox"), 8)) > 0); /* something is found */
+    free(csv);
+    json_decref(val);
+}
+
+static void predictions_come_in_every_form(void **state) {
+    (void)state;
+    static const char *const forms[] = {"text", "json", "csv", "coco", "yolo"};
+    static const char *const parts[] = {"found", "\"segmentation\"", "file,class,score,x1,y1,x2,y2",
+                                        "\"image_id\": 1", "# "};
+    char pictures[4200];
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        command_result r =
+            command("predict --weights %s/weights/last.safetensors --source %s/images/val_00001.jpg "
+                    "--conf 0.05 --format %s --save-pictures %s",
+                    whole, data, forms[i], path_of(pictures, work, "drawn"));
+        if (r.code) fail_msg("%s", r.err);
+        assert_non_null(strstr(r.out, parts[i]));
+        if (i == 3) {
+            json_t *list = json_loads(r.out, 0, NULL);
+            assert_true(json_array_size(list) > 0);
+            json_decref(list);
+        }
+        command_forget(&r);
+    }
+    assert_true(has_file(pictures, "val_00001.jpg.png"));
+    command_refuses(2, "was trained to segment",
+                    "val --task classify --weights %s/weights/last.safetensors --data %s", whole, data);
+    command_refuses(1, "weights of a detector",
+                    "export --weights %s/weights/last.safetensors --out %s/x.onnx", whole, work);
+    command_refuses(2, "--saliency are for classifiers",
+                    "predict --weights %s/weights/last.safetensors --source %s/images --saliency %s/s", whole,
+                    data, work);
+}
+
 static void wrong_arguments_are_refused(void **state) {
     (void)state;
     char nowhere[4200], pictures[4200];
@@ -151,6 +219,8 @@ int main(void) {
         cmocka_unit_test(threads_and_stored_activations_give_the_same_bits),
         cmocka_unit_test(killed_runs_end_the_same),
         cmocka_unit_test(other_weights_begin_a_run),
+        cmocka_unit_test(judging_agrees),
+        cmocka_unit_test(predictions_come_in_every_form),
         cmocka_unit_test(wrong_arguments_are_refused),
     };
     return cmocka_run_group_tests(tests, prepare, clean) ? 1 : 0;
