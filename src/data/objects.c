@@ -67,6 +67,10 @@ int rb_pictures_most_objects(const rb_pictures *p) {
 
 /* ---- opening ---- */
 
+bool rb_objects_is(const char *root) {
+    return rb_objects_is_coco(root) || rb_objects_is_voc(root) || rb_objects_is_yolo(root);
+}
+
 static revbifpn_status find_form(rb_objects_form *form, const char *root, rb_error *err) {
     bool coco = rb_objects_is_coco(root), voc = rb_objects_is_voc(root), yolo = rb_objects_is_yolo(root);
     *form = coco ? RB_OBJECTS_COCO : voc ? RB_OBJECTS_VOC : RB_OBJECTS_YOLO;
