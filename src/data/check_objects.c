@@ -25,6 +25,12 @@ typedef struct record {
     bool has_bytes, damaged;
 } record;
 
+/* A picture on its way among equal ones. */
+typedef struct hashed {
+    XXH128_hash_t bytes;
+    int picture;
+} hashed;
+
 /* What is known of an outline. */
 typedef enum outline { OUTLINE_GOOD, OUTLINE_BROKEN, OUTLINE_EMPTY } outline;
 
@@ -39,7 +45,8 @@ typedef struct checker {
     revbifpn_object_check_report *report;
     record *records;         /* of train, then of val */
     unsigned char *outlines; /* of the objects of train, then of val */
-    uint32_t *order;         /* indices, to sort */
+    hashed *hashed;
+    const rb_object **order; /* of a picture, to sort */
     worker *workers;         /* of each thread */
     int count, first;
 } checker;
@@ -142,17 +149,11 @@ static revbifpn_status look_at_all(checker *c, rb_pool *pool, rb_error *err) {
 
 /* ---- equal things ---- */
 
-static _Thread_local const record *sorted; /* qsort has no place for them */
-static _Thread_local const rb_object *sorted_objects;
-
-static int by_index(uint32_t i, uint32_t j) { return (i > j) - (i < j); }
-
 static int by_bytes(const void *a, const void *b) {
-    uint32_t i = *(const uint32_t *)a, j = *(const uint32_t *)b;
-    XXH128_hash_t x = sorted[i].bytes, y = sorted[j].bytes;
-    if (x.high64 != y.high64) return x.high64 < y.high64 ? -1 : 1;
-    if (x.low64 != y.low64) return x.low64 < y.low64 ? -1 : 1;
-    return by_index(i, j);
+    const hashed *i = a, *j = b;
+    if (i->bytes.high64 != j->bytes.high64) return i->bytes.high64 < j->bytes.high64 ? -1 : 1;
+    if (i->bytes.low64 != j->bytes.low64) return i->bytes.low64 < j->bytes.low64 ? -1 : 1;
+    return (i->picture > j->picture) - (i->picture < j->picture);
 }
 
 /* Of equal files all but the first are told. Train comes first, so a first one of train is in the other split
@@ -160,15 +161,11 @@ static int by_bytes(const void *a, const void *b) {
 static void mark_equal_files(const checker *c) {
     size_t count = 0;
     for (int i = 0; i < c->count; i++)
-        if (c->records[i].has_bytes) c->order[count++] = (uint32_t)i;
-    sorted = c->records;
-    if (count) qsort(c->order, count, sizeof *c->order, by_bytes);
+        if (c->records[i].has_bytes) c->hashed[count++] = (hashed){c->records[i].bytes, i};
+    if (count) qsort(c->hashed, count, sizeof *c->hashed, by_bytes);
     for (size_t i = 0, first = 0; i < count; i++) {
-        if (XXH128_isEqual(sorted[c->order[i]].bytes, sorted[c->order[first]].bytes)) {
-            if (i > first) c->records[c->order[i]].equal = (int)c->order[first] + 1;
-        } else {
-            first = i;
-        }
+        if (!XXH128_isEqual(c->hashed[i].bytes, c->hashed[first].bytes)) first = i;
+        if (i > first) c->records[c->hashed[i].picture].equal = c->hashed[first].picture + 1;
     }
 }
 
@@ -181,9 +178,9 @@ static int compare_objects(const rb_object *a, const rb_object *b) {
 }
 
 static int by_object(const void *a, const void *b) {
-    uint32_t i = *(const uint32_t *)a, j = *(const uint32_t *)b;
-    int order = compare_objects(&sorted_objects[i], &sorted_objects[j]);
-    return order ? order : by_index(i, j);
+    const rb_object *x = *(const rb_object *const *)a, *y = *(const rb_object *const *)b;
+    int order = compare_objects(x, y);
+    return order ? order : (x > y) - (x < y);
 }
 
 /* ---- telling ---- */
@@ -278,15 +275,14 @@ static void tell_objects(const checker *c, int i) {
         const rb_object *o = &p->objects[at->first + k];
         tell_box(c, at, o, path, name_of(o, k, name));
         tell_outline(c, p, at, o, (outline)outlines[at->first + k], path, name);
-        c->order[k] = (uint32_t)k;
+        c->order[k] = o;
     }
-    sorted_objects = p->objects + at->first;
     if (count) qsort(c->order, count, sizeof *c->order, by_object);
     for (size_t k = 1; k < count; k++) {
-        const rb_object *a = &sorted_objects[c->order[k - 1]], *b = &sorted_objects[c->order[k]];
+        const rb_object *a = c->order[k - 1], *b = c->order[k], *first = p->objects + at->first;
         if (!compare_objects(a, b))
-            tell(c, REVBIFPN_OBJECT_DUPLICATE, path, "%s: class and box of %s", name_of(b, c->order[k], name),
-                 name_of(a, c->order[k - 1], other));
+            tell(c, REVBIFPN_OBJECT_DUPLICATE, path, "%s: class and box of %s",
+                 name_of(b, (size_t)(b - first), name), name_of(a, (size_t)(a - first), other));
     }
 }
 
@@ -342,7 +338,7 @@ static void measure(const checker *c) {
 
 static bool open_checker(checker *c, int threads) {
     size_t objects = c->set->train.object_count + c->set->val.object_count;
-    size_t largest = (size_t)c->count;
+    size_t largest = 0;
     for (int i = 0; i < c->count; i++) {
         int picture;
         const rb_pictures *p = split_of(c, i, &picture);
@@ -351,9 +347,10 @@ static bool open_checker(checker *c, int threads) {
     }
     c->records = rb_alloc(rb_size_mul((size_t)c->count, sizeof *c->records));
     c->outlines = rb_alloc(objects);
+    c->hashed = rb_alloc(rb_size_mul((size_t)c->count, sizeof *c->hashed));
     c->order = rb_alloc(rb_size_mul(largest, sizeof *c->order));
     c->workers = rb_alloc((size_t)threads * sizeof *c->workers);
-    return c->records && c->outlines && c->order && c->workers;
+    return c->records && c->outlines && c->hashed && c->order && c->workers;
 }
 
 static void close_checker(checker *c, int threads) {
@@ -361,6 +358,7 @@ static void close_checker(checker *c, int threads) {
     for (int t = 0; c->workers && t < threads; t++) rb_segment_room_close(&c->workers[t].room);
     rb_free(c->records);
     rb_free(c->outlines);
+    rb_free(c->hashed);
     rb_free(c->order);
     rb_free(c->workers);
 }
