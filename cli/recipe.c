@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "detector.h"
 #include "print.h"
 
 /* The place of an option's value among its choices. */
@@ -34,9 +35,9 @@ static const rule rules[] = {
     {"model-ema-warmup", "model-ema", ""},
     {"bce-target-thresh", "bce-loss", ""},
     {"bce-sum", "bce-loss", ""},
-    {"warmup-lr", "sched", " cosine step poly constant "},
-    {"warmup-prefix", "sched", " cosine step poly constant "},
-    {"sched-on-updates", "sched", " cosine step poly constant "},
+    {"warmup-lr", "sched", " cosine step poly constant milestones "},
+    {"warmup-prefix", "sched", " cosine step poly constant milestones "},
+    {"sched-on-updates", "sched", " cosine step poly constant milestones "},
     {"min-lr", "sched", " cosine poly "},
     {"cooldown-epochs", "sched", " cosine poly "},
     {"lr-k-decay", "sched", " cosine poly "},
@@ -44,12 +45,13 @@ static const rule rules[] = {
     {"lr-cycle-mul", "lr-cycle-limit", ""},
     {"lr-cycle-decay", "lr-cycle-limit", ""},
     {"decay-epochs", "sched", " step "},
-    {"decay-rate", "sched", " step poly "},
+    {"decay-rate", "sched", " step poly milestones "},
+    {"milestones", "sched", " milestones "},
+    {"warmup-ratio", "warmup-steps", ""},
     {"lr-noise-pct", "lr-noise", ""},
     {"lr-noise-std", "lr-noise", ""},
     {"freeze", "weights", ""},
     {"backbone-lr-scale", "weights", ""},
-    {"bn-eval", "weights", ""},
 };
 
 static bool has_meaning(const cli_args *args, const rule *r) {
@@ -60,6 +62,8 @@ static bool has_meaning(const cli_args *args, const rule *r) {
 }
 
 int cli_check_recipe(cli_args *args) {
+    if (cli_given(args, "bn-eval") && !cli_given(args, "weights") && !cli_detects(args))
+        return cli_usage(args, "--bn-eval does nothing without --weights");
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
         const rule *r = &rules[i];
         if (!cli_given(args, r->option) || has_meaning(args, r)) continue;
@@ -78,6 +82,7 @@ static void read_optimizer(const cli_args *args, revbifpn_train_config *c) {
     c->opt = cli_optimizer(args);
     c->momentum = cli_real(args, "momentum");
     c->weight_decay = cli_real(args, "weight-decay");
+    c->decay_all = cli_given(args, "decay-all");
     if (cli_given(args, "opt-eps")) c->opt_eps = cli_real(args, "opt-eps");
     c->beta1 = cli_get(args, "opt-betas")->real;
     c->beta2 = cli_get(args, "opt-betas")->second;
@@ -94,6 +99,9 @@ static void read_schedule(const cli_args *args, revbifpn_train_config *c) {
     c->sched = (revbifpn_schedule)choice(args, "sched");
     c->warmup_epochs = (int)cli_int(args, "warmup-epochs");
     c->warmup_lr = cli_real(args, "warmup-lr");
+    c->milestones = cli_text(args, "milestones");
+    c->warmup_steps = (int)cli_int(args, "warmup-steps");
+    c->warmup_ratio = cli_real(args, "warmup-ratio");
     c->warmup_prefix = cli_given(args, "warmup-prefix");
     c->min_lr = cli_real(args, "min-lr");
     c->decay_epochs = cli_real(args, "decay-epochs");

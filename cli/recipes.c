@@ -2,6 +2,7 @@
  * --batch × --accumulate. */
 #include <string.h>
 
+#include "detector.h"
 #include "layers.h"
 #include "print.h"
 
@@ -51,6 +52,15 @@ static const setting finetune[] = {
     {"scale", "0.35,1"}, {"aa", "rand-m5-mstd0.5"}, {"backbone-lr-scale", "0.1"}, {"clip-grad", "1"},
     {NULL, NULL}};
 
+/* MMDetection's schedules for detectors: 0.02 for 16 pictures a step; norms stand still in small batches. */
+static const setting once[] = {{"opt", "momentum"},    {"weight-decay", "1e-4"},
+                               {"decay-all", NULL},    {"sched", "milestones"},
+                               {"epochs", "12"},       {"milestones", "8,11"},
+                               {"warmup-epochs", "0"}, {"warmup-steps", "500"},
+                               {"batch", "2"},         {NULL, NULL}};
+static const setting twice[] = {{"epochs", "24"}, {"milestones", "16,22"}, {NULL, NULL}};
+enum { NORM_BATCH = 16 };
+
 /* Only what nobody has said. */
 static int set(cli_args *args, const char *option, const char *value) {
     char message[CLI_MESSAGE];
@@ -90,10 +100,22 @@ static int apply_imagenet(cli_args *args, cli_layers *layers) {
     return code ? code : set(args, "model-ema-decay", layers->average);
 }
 
+static int apply_detector(cli_args *args, const char *name, cli_layers *layers) {
+    int code = name && !strcmp(name, "2x") ? set_all(args, twice) : CLI_OK;
+    if (name && strcmp(name, "1x") != 0 && strcmp(name, "2x") != 0)
+        return cli_usage(args, "--recipe %s is for classifiers; detectors have 1x and 2x", name);
+    if (!code) code = set_all(args, once);
+    if (!code && cli_int(args, "batch") < NORM_BATCH) code = set(args, "bn-eval", NULL);
+    return code ? code : set_rate(args, 0.02, 16, layers);
+}
+
 int cli_apply_recipe(cli_args *args, cli_layers *layers) {
     const char *name = cli_text(args, "recipe");
     int code = CLI_OK;
+    if (cli_detects(args)) return apply_detector(args, name, layers);
     if (!name) return CLI_OK;
+    if (*name == '1' || *name == '2')
+        return cli_usage(args, "--recipe %s is for detectors: --task detect or segment", name);
     if (!strcmp(name, "imagenet")) return apply_imagenet(args, layers);
     code = set_all(args, *name == 's' ? quick : finetune);
     if (code) return code;

@@ -17,7 +17,8 @@ static const struct {
     {"lr_noise_from", "lr-noise"},   {"lr_noise_to", "lr-noise"},      {"cutmix_min", "cutmix-minmax"},
     {"cutmix_max", "cutmix-minmax"}, {"apply_exif", "exif"},           {"bn_update_double", "bn-update"},
     {"model.image_width", "imgsz"},  {"model.image_height", "imgsz"},  {"model.classes", "classes"},
-    {"model.drop", "drop"},          {"model.drop_path", "drop-path"},
+    {"model.drop", "drop"},          {"model.drop_path", "drop-path"}, {"scale_low", "scales"},
+    {"long_side", "imgsz"},          {"short_side", "imgsz"},          {"scale_high", "scales"},
 };
 
 static void option_name(const char *argument, char name[80]) {

@@ -24,7 +24,13 @@
 #define BITS                                                                                                 \
     { CHOICE("bits", "8|16", NULL, "bits of a sample; default: 8 for 3 channels, else 16") }
 #define CLASSES                                                                                              \
-    { INT("classes", NULL, 2, 1000000, "number of classes; default: the network's own (1000 for s0 … s6)") }
+    { INT("classes", NULL, 1, 1000000, "number of classes; default: the network's own (1000 for s0 … s6)") }
+#define TASK                                                                                                 \
+    {CHOICE("task", "classify|detect|segment", "classify",                                                   \
+            "a classifier, a Faster R-CNN, or a Mask R-CNN")},                                               \
+        {INT("fpn", "256", 8, 4096, "channels of a detector's feature pyramid")}, {                          \
+        INT("fc", "1024", 8, 65536, "features of its box head")                                              \
+    }
 #define ACTIVATIONS                                                                                          \
     {                                                                                                        \
         CHOICE("activations", "reversible|stored", "reversible",                                             \
@@ -72,6 +78,7 @@
     {.heading = "Optimizer", OPT},                                                                           \
         {REAL("momentum", "0.9", 0, 0.9999, "momentum (sgd, momentum, rmsproptf)")},                         \
         {REAL("weight-decay", "5e-5", 0, 1, "weight decay (not on norms and biases)")},                      \
+        {FLAG("decay-all", "weight decay on norms and biases, too")},                                        \
         {REAL("opt-eps", NULL, 1e-16, 1, "default: 1e-10 for rmsproptf, 1e-8 for adamw, 1e-6 for lamb")},    \
         {PAIR("opt-betas", "0.9,0.999", 0, 0.9999999, "decays of both averages (adamw, lamb)")},             \
         {REAL("clip-grad", "0", 0, 1e9, "limit of --clip-mode; 0: gradients are not clipped")},              \
@@ -80,14 +87,18 @@
         {MODEL_EMA}, {REAL("model-ema-decay", "0.9998", 0, 1, "part of the average that a step keeps")},     \
         {FLAG("model-ema-warmup", "less of it in the first steps: at most 1 - step^(-2/3)")},                \
         {.heading = "Schedule of the learning rate", REAL("lr", "0.1", 0, 1000, "learning rate")},           \
-        {CHOICE("sched", "rise-fall|cosine|step|poly|constant", "rise-fall",                                 \
+        {CHOICE("sched", "rise-fall|cosine|step|poly|constant|milestones", "rise-fall",                      \
                 "rise-fall: by steps, up over the warm-up, then one cosine down to 0; others as in timm")},  \
+        {TEXT("milestones", "E,…",                                                                           \
+              "epochs done when sched milestones multiplies the rate by --decay-rate")},                     \
+        {INT("warmup-steps", "0", 0, 1000000000, "steps over which the rate rises, besides the schedule")},  \
+        {REAL("warmup-ratio", "0.001", 0, 1, "part of the rate that this begins with")},                     \
         {INT("warmup-epochs", "1", 0, 1000000, "epochs over which the learning rate rises")},                \
         {REAL("warmup-lr", "1e-5", 0, 1000, "where it begins (not rise-fall)")},                             \
         {FLAG("warmup-prefix", "the warm-up comes before --epochs instead of being part of them")},          \
         {REAL("min-lr", "0", 0, 1000, "where cosine and poly end")},                                         \
         {REAL("decay-epochs", "90", 1e-6, 1e6, "step: epochs between two decays")},                          \
-        {REAL("decay-rate", "0.1", 0, 100, "step: factor of a decay; poly: the power")},                     \
+        {REAL("decay-rate", "0.1", 0, 100, "step, milestones: factor of a decay; poly: the power")},         \
         {INT("cooldown-epochs", "0", 0, 1000000, "cosine, poly: more epochs at --min-lr after the last")},   \
         {FLAG("sched-on-updates", "a learning rate for each step instead of each epoch")},                   \
         {PAIR("lr-noise", NULL, 0, 1, "part of the epochs in which the learning rate is noisy: from, to")},  \
@@ -134,7 +145,7 @@
 /* docs/recipes.md */
 #define FINE_TUNING                                                                                          \
     {.heading = "Start",                                                                                     \
-     CHOICE("recipe", "imagenet|short|finetune", NULL,                                                       \
+     CHOICE("recipe", "imagenet|short|finetune|1x|2x", NULL,                                                 \
             "defaults for a purpose; whatever else is said wins over them")},                                \
         {TEXT("options", "FILE",                                                                             \
               "options, one a line without the dashes; the environment (REVBIFPN_LR, ...) and "              \
@@ -168,8 +179,13 @@ static const cli_option train_options[] = {
     {MAX_BAD},
     {MAX_PIXELS},
     {EXIF},
+    {TEXT("scales", "A..B", "detectors: the limit of the shorter side is drawn from here, for each picture")},
     MODEL,
-    IMGSZ,
+    TASK,
+    {SIZE(
+        "imgsz",
+        "size of the pictures, multiples of 32; default: the network's own. Detectors: limits of the longer "
+        "and of the shorter side, 1333x800")},
     CHANNELS,
     BITS,
     {INT("classes", NULL, 2, 1000000, "number of classes; default: as many as the data has")},
@@ -191,7 +207,7 @@ static const cli_option train_options[] = {
             "running statistics of stack and neck move once a step, or twice as in the published code")},
     AUGMENTATION,
     OPTIMIZATION,
-    {.heading = "Run", TEXT("out", "DIR", "run folder; default: runs/classify/train, train2, …")},
+    {.heading = "Run", TEXT("out", "DIR", "run folder; default: runs/TASK/train, train2, …")},
     {TEXT("resume", "RUN",
           "go on with the run in this folder: --data, --val-data, --epochs, --workers, --max-memory, "
           "--threads, "
@@ -316,6 +332,7 @@ static const cli_option export_options[] = {
 
 static const cli_option plan_options[] = {
     MODEL,
+    TASK,
     IMGSZ,
     CHANNELS,
     CLASSES,
@@ -331,7 +348,7 @@ static const cli_option plan_options[] = {
     MACHINE,
     END};
 
-static const cli_option inspect_options[] = {MODEL, IMGSZ, CHANNELS, CLASSES, JSON, MACHINE, END};
+static const cli_option inspect_options[] = {MODEL, TASK, IMGSZ, CHANNELS, CLASSES, JSON, MACHINE, END};
 
 static const cli_option bench_options[] = {
     MODEL,
@@ -367,8 +384,10 @@ static const cli_option synth_options[] = {
      .required = true},
     {INT("images", "600", 1, 10000000, "training pictures, over all classes")},
     {INT("val-images", "150", 0, 10000000, "validation pictures, over all classes")},
-    {INT("classes", "6", 2, 10, "classes")},
-    {INT("imgsz", "64", 16, 2048, "side of the pictures")},
+    {INT("classes", "6", 1, 10, "classes; at least 2 without --objects, with it at most 9")},
+    {INT("imgsz", "64", 16, 2048, "side of the pictures; with --objects the longer one")},
+    {INT("objects", "0", 0, 64,
+         "up to so many shapes in a picture, with boxes and outlines, as a COCO folder; 0: a class each")},
     {SEED("seed; the same options give the same files")},
     PROGRESS,
     MACHINE,

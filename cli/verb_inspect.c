@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "detector.h"
 #include "print.h"
 #include "verbs.h"
 
@@ -31,7 +32,7 @@ static void shape_text(char text[48], int channels, int height, int width) {
     snprintf(text, 48, "%dx%dx%d", channels, height, width);
 }
 
-static void print_text(const revbifpn_model_config *c, const layer_list *list, const revbifpn_cost *total) {
+static void print_layers(const revbifpn_model_config *c, const layer_list *list) {
     int longest = 4;
     for (size_t i = 0; i < list->count; i++) {
         int length = (int)strlen(list->layers[i].name);
@@ -49,8 +50,30 @@ static void print_text(const revbifpn_model_config *c, const layer_list *list, c
                l->kind, in, out, l->kernel, l->stride, l->expansion, l->squeeze, l->cost.parameters,
                l->cost.macs);
     }
-    printf("%zu layers, %s parameters, %s MACs (%s by the rule of the published figures)\n", list->count,
-           cli_count(total->parameters), cli_count(total->macs), cli_count(total->macs_published));
+    printf("%zu layers, ", list->count);
+}
+
+/* What is asked about: a classifier, or with `detects` a detector. */
+typedef struct subject {
+    revbifpn_model_config model;
+    revbifpn_detector_config detector; /* its backbone is `model` */
+    bool detects;
+    layer_list list;
+    revbifpn_cost cost;
+    revbifpn_detector_cost detector_cost;
+} subject;
+
+static void print_text(const subject *s) {
+    const revbifpn_detector_cost *d = &s->detector_cost;
+    print_layers(&s->model, &s->list);
+    if (s->detects)
+        printf("%s parameters, %s MACs, of which %s need forming (by the rule of the published figures %s; "
+               "norms counted %s)\n",
+               cli_count(d->parameters), cli_count(d->macs), cli_count(d->macs_run),
+               cli_count(d->macs_published), cli_count(d->macs_published_norms));
+    else
+        printf("%s parameters, %s MACs (%s by the rule of the published figures)\n",
+               cli_count(s->cost.parameters), cli_count(s->cost.macs), cli_count(s->cost.macs_published));
 }
 
 static void print_cost_json(const revbifpn_cost *cost) {
@@ -58,11 +81,23 @@ static void print_cost_json(const revbifpn_cost *cost) {
            cost->parameters, cost->macs, cost->macs_published);
 }
 
-static void print_json(const revbifpn_model_config *c, const layer_list *list, const revbifpn_cost *total) {
+static void print_detector_json(const subject *s) {
+    const revbifpn_detector_cost *d = &s->detector_cost;
+    printf("\"task\": \"%s\", \"parameters\": %" PRIu64 ", \"macs\": %" PRIu64 ", \"macs_run\": %" PRIu64
+           ", \"macs_published_rule\": %" PRIu64 ", \"macs_published_rule_with_norms\": %" PRIu64,
+           s->detector.masks ? "segment" : "detect", d->parameters, d->macs, d->macs_run, d->macs_published,
+           d->macs_published_norms);
+}
+
+static void print_json(const subject *s) {
+    const layer_list *list = &s->list;
     printf("{\"model\": ");
-    cli_json_string(stdout, c->name);
-    printf(", \"width\": %d, \"height\": %d, ", c->image_width, c->image_height);
-    print_cost_json(total);
+    cli_json_string(stdout, s->model.name);
+    printf(", \"width\": %d, \"height\": %d, ", s->model.image_width, s->model.image_height);
+    if (s->detects)
+        print_detector_json(s);
+    else
+        print_cost_json(&s->cost);
     printf(", \"layers\": [");
     for (size_t i = 0; i < list->count; i++) {
         const revbifpn_layer *l = &list->layers[i];
@@ -80,27 +115,35 @@ static void print_json(const revbifpn_model_config *c, const layer_list *list, c
     printf("\n]}\n");
 }
 
+static revbifpn_status inspect(const cli_args *args, revbifpn *ctx, subject *s) {
+    s->detects = cli_detects(args);
+    revbifpn_status status =
+        s->detects ? cli_detector(args, ctx, &s->detector) : cli_model(args, ctx, &s->model);
+    if (status != REVBIFPN_OK) return status;
+    if (!s->detects)
+        return revbifpn_inspect(ctx, &s->model, s->model.image_width, s->model.image_height, add_layer,
+                                &s->list, &s->cost);
+    s->model = s->detector.backbone;
+    return revbifpn_inspect_detector(ctx, &s->detector, s->model.image_width, s->model.image_height,
+                                     add_layer, &s->list, &s->detector_cost);
+}
+
 int verb_inspect(const cli_args *args) {
     revbifpn *ctx = NULL;
-    revbifpn_model_config config;
-    revbifpn_cost total;
-    layer_list list = {0};
+    subject s = {0};
     int code = cli_open(args, &ctx);
     if (code) return code;
-    revbifpn_status status = cli_model(args, ctx, &config);
-    if (status == REVBIFPN_OK)
-        status =
-            revbifpn_inspect(ctx, &config, config.image_width, config.image_height, add_layer, &list, &total);
+    revbifpn_status status = inspect(args, ctx, &s);
     if (status != REVBIFPN_OK) {
         code = cli_report(args, ctx, status);
-    } else if (list.failed) {
+    } else if (s.list.failed) {
         code = cli_report(args, NULL, REVBIFPN_OUT_OF_MEMORY);
     } else if (cli_given(args, "json")) {
-        print_json(&config, &list, &total);
+        print_json(&s);
     } else {
-        print_text(&config, &list, &total);
+        print_text(&s);
     }
-    free(list.layers);
+    free(s.list.layers);
     revbifpn_close(&ctx);
     return code;
 }

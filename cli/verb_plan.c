@@ -1,4 +1,5 @@
 /* revbifpn plan: the bytes of a step. */
+#include "detector.h"
 #include "print.h"
 #include "recipe.h"
 #include "verbs.h"
@@ -8,8 +9,10 @@
 static void print_text(const cli_args *args, const revbifpn_solution *s) {
     bool infer = cli_given(args, "infer");
     if (cli_given(args, "solve")) printf("the largest %s that fits: ", cli_text(args, "solve"));
-    printf("%s at %d × %d, batch %d, %s\n", s->model.name, s->model.image_width, s->model.image_height,
-           s->batch, infer ? "inference" : cli_text(args, "activations"));
+    const char *head = cli_detects(args) ? cli_text(args, "task") : "";
+    printf("%s%s%s at %d × %d, batch %d, %s\n", head, *head ? " with " : "", s->model.name,
+           s->model.image_width, s->model.image_height, s->batch,
+           infer ? "inference" : cli_text(args, "activations"));
     cli_print_memory(stdout, &s->memory);
 }
 
@@ -35,6 +38,16 @@ static revbifpn_status solve(const cli_args *args, revbifpn *ctx, const revbifpn
     return revbifpn_plan_largest(ctx, &question, out);
 }
 
+static revbifpn_status plan_detector(const cli_args *args, revbifpn *ctx, const revbifpn_solve *s,
+                                     revbifpn_solution *out) {
+    revbifpn_detector_config config;
+    revbifpn_status status = cli_detector(args, ctx, &config);
+    if (status != REVBIFPN_OK) return status;
+    *out = (revbifpn_solution){.model = config.backbone, .batch = s->batch};
+    return revbifpn_plan_detector(ctx, &config, config.backbone.image_width, config.backbone.image_height,
+                                  s->batch, s->training, s->activations, &out->memory);
+}
+
 static revbifpn_status plan(const cli_args *args, revbifpn *ctx, revbifpn_solution *out) {
     revbifpn_solve s = {.batch = (int)cli_int(args, "batch"), .training = !cli_given(args, "infer")};
     s.activations = strcmp(cli_text(args, "activations"), "stored") ? REVBIFPN_REVERSIBLE : REVBIFPN_STORED;
@@ -42,6 +55,7 @@ static revbifpn_status plan(const cli_args *args, revbifpn *ctx, revbifpn_soluti
     s.max_memory = cli_get(args, "max-memory")->bytes;
     s.optimizer = cli_optimizer(args);
     s.model_ema = cli_given(args, "model-ema");
+    if (cli_detects(args)) return plan_detector(args, ctx, &s, out);
     revbifpn_status status = cli_model(args, ctx, &s.model);
     if (status != REVBIFPN_OK) return status;
     if (cli_given(args, "solve")) return solve(args, ctx, &s, out);
@@ -56,6 +70,8 @@ int verb_plan(const cli_args *args) {
         fprintf(stderr, "revbifpn plan: --solve needs --max-memory\n");
         return 2;
     }
+    if (cli_detects(args) && cli_given(args, "solve"))
+        return cli_usage(args, "--solve is for classifiers so far");
     int code = cli_open(args, &ctx);
     if (code) return code;
     revbifpn_status status = plan(args, ctx, &answer);

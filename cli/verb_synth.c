@@ -13,6 +13,7 @@ int verb_synth(const cli_args *args) {
     options.classes = (int)cli_int(args, "classes");
     options.side = (int)cli_int(args, "imgsz");
     options.seed = (uint64_t)cli_int(args, "seed");
+    options.objects = (int)cli_int(args, "objects");
     int code = cli_open(args, &ctx);
     if (code) return code;
     cli_progress_open(&progress, cli_text(args, "progress"));

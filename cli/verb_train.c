@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "augment.h"
+#include "detector.h"
 #include "layers.h"
 #include "print.h"
 #include "progress.h"
@@ -31,10 +32,10 @@ static void watch_signals(void) {
 
 /* ---- the options ---- */
 
-/* runs/classify/train, or train2, train3, …: the first that is not there. */
-static void free_run_name(char name[64]) {
-    snprintf(name, 64, "runs/classify/train");
-    for (int i = 2; !access(name, F_OK) && i < 1000000; i++) snprintf(name, 64, "runs/classify/train%d", i);
+/* runs/TASK/train, or train2, train3, …: the first that is not there. */
+static void free_run_name(const char *task, char name[64]) {
+    snprintf(name, 64, "runs/%s/train", task);
+    for (int i = 2; !access(name, F_OK) && i < 1000000; i++) snprintf(name, 64, "runs/%s/train%d", task, i);
 }
 
 static void resume_config(const cli_args *args, revbifpn_train_config *c) {
@@ -50,12 +51,14 @@ static void resume_config(const cli_args *args, revbifpn_train_config *c) {
 static revbifpn_status choose_network(const cli_args *args, revbifpn *ctx, revbifpn_model_config *out) {
     revbifpn_model *model = NULL;
     const cli_value *size = cli_get(args, "imgsz");
-    if (!cli_given(args, "weights") || cli_given(args, "model")) return cli_model(args, ctx, out);
+    bool named = !cli_given(args, "weights") || cli_given(args, "model");
+    if (named && cli_detects(args)) return revbifpn_config(ctx, cli_text(args, "model"), out);
+    if (named) return cli_model(args, ctx, out);
     revbifpn_status status = revbifpn_model_load(ctx, cli_text(args, "weights"), &model);
     if (status != REVBIFPN_OK) return status;
     *out = *revbifpn_model_configuration(model);
     revbifpn_model_free(&model);
-    if (size->set) out->image_width = size->width, out->image_height = size->height;
+    if (size->set && !cli_detects(args)) out->image_width = size->width, out->image_height = size->height;
     if (cli_given(args, "channels")) out->input_channels = (int)cli_int(args, "channels");
     if (cli_given(args, "classes")) out->classes = (int)cli_int(args, "classes");
     return REVBIFPN_OK;
@@ -64,6 +67,7 @@ static revbifpn_status choose_network(const cli_args *args, revbifpn *ctx, revbi
 /* `stats`: room for what --data-stats says. */
 static revbifpn_status fresh_config(const cli_args *args, revbifpn *ctx, revbifpn_train_config *c,
                                     char stats[2][REVBIFPN_STATS_TEXT]) {
+    c->task = cli_task(args);
     revbifpn_status status = choose_network(args, ctx, &c->model);
     if (status != REVBIFPN_OK) return status;
     if (!cli_given(args, "classes")) c->model.classes = 0; /* as many as the data has */
@@ -102,6 +106,7 @@ static revbifpn_status fresh_config(const cli_args *args, revbifpn *ctx, revbifp
     c->max_memory = cli_get(args, "max-memory")->bytes;
     /* what is wrong with the network is told before the data is looked at, which may take long */
     revbifpn_cost cost;
+    if (c->task) return REVBIFPN_OK; /* sizes are limits: the trainer looks at them first */
     return revbifpn_inspect(ctx, &c->model, c->model.image_width, c->model.image_height, NULL, NULL, &cost);
 }
 
@@ -113,14 +118,21 @@ typedef struct run {
     revbifpn_trainer *trainer;
     cli_progress progress;
     double step_seconds, last; /* running mean of the time of a step; end of the last one */
-    double best_top1;
 } run;
 
 static void print_start(const run *r) {
     const revbifpn_train_config *c = revbifpn_trainer_configuration(r->trainer);
-    printf("%s at %d × %d, %d classes, batch %d, %d epochs, seed %llu, %s activations\n", c->model.name,
-           c->model.image_width, c->model.image_height, c->model.classes, c->batch, c->epochs,
-           (unsigned long long)c->seed, c->activations == REVBIFPN_STORED ? "stored" : "reversible");
+    char subject[80];
+    if (c->task)
+        snprintf(subject, sizeof subject, "in a %s R-CNN, longer side up to %d, shorter up to %d",
+                 c->task == REVBIFPN_SEGMENT ? "Mask" : "Faster", c->model.image_width,
+                 c->model.image_height);
+    else
+        snprintf(subject, sizeof subject, "at %d × %d, %d classes", c->model.image_width,
+                 c->model.image_height, c->model.classes);
+    printf("%s %s, batch %d, %d epochs, seed %llu, %s activations\n", c->model.name, subject, c->batch,
+           c->epochs, (unsigned long long)c->seed,
+           c->activations == REVBIFPN_STORED ? "stored" : "reversible");
     printf("%d threads, %s kernels; memory of a step:\n", revbifpn_threads(r->ctx), revbifpn_cpu(r->ctx));
     cli_print_memory(stdout, revbifpn_trainer_memory(r->trainer));
     printf("run folder: %s\n", c->out);
@@ -168,20 +180,43 @@ static void show_step(run *r, const revbifpn_report *report) {
     cli_progress_show(&r->progress, all > 0 ? done / all : 0, text, false);
 }
 
+typedef struct member {
+    const char *name;
+    double value;
+} member;
+
+static revbifpn_task task_of(const run *r) { return revbifpn_trainer_configuration(r->trainer)->task; }
+
+/* The numbers of a validated epoch; gives how many. */
+static int list_metrics(const run *r, const revbifpn_report *report, member *out) {
+    static const char *const stats[] = {
+        "ap",       "ap50",      "ap75",       "ap_small",      "ap_medium",      "ap_large",
+        "ar1",      "ar10",      "ar100",      "ar_small",      "ar_medium",      "ar_large",
+        "mask_ap",  "mask_ap50", "mask_ap75",  "mask_ap_small", "mask_ap_medium", "mask_ap_large",
+        "mask_ar1", "mask_ar10", "mask_ar100", "mask_ar_small", "mask_ar_medium", "mask_ar_large"};
+    const revbifpn_metrics *v = &report->val;
+    revbifpn_task task = task_of(r);
+    int count = 0, kinds = task == REVBIFPN_SEGMENT ? 2 : 1;
+    out[count++] = (member){"train_loss", report->mean_loss};
+    if (!task) {
+        out[count++] = (member){"val_loss", v->loss};
+        out[count++] = (member){"top1", v->top1};
+        out[count++] = (member){"top5", v->top5};
+    }
+    for (int i = 0; task && i < kinds * REVBIFPN_STATS; i++)
+        out[count++] = (member){stats[i], i < REVBIFPN_STATS ? v->boxes[i] : v->masks[i - REVBIFPN_STATS]};
+    out[count++] = (member){"lr", report->lr};
+    out[count++] = (member){"grid", report->grid};
+    return count;
+}
+
 /* A validated epoch as a JSON line. */
 static void tell_epoch(run *r, const revbifpn_report *report) {
     FILE *out = r->progress.out;
-    const struct member {
-        const char *name;
-        double value;
-    } members[] = {{"train_loss", report->mean_loss},
-                   {"val_loss", report->val.loss},
-                   {"top1", report->val.top1},
-                   {"top5", report->val.top5},
-                   {"lr", report->lr},
-                   {"grid", report->grid}};
+    member members[2 * REVBIFPN_STATS + 4];
+    int count = list_metrics(r, report, members);
     fprintf(out, "{\"event\": \"epoch\", \"epoch\": %d, \"epochs\": %d", report->epoch, report->epochs);
-    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+    for (int i = 0; i < count; i++) {
         fprintf(out, ", \"%s\": ", members[i].name);
         cli_json_real(out, members[i].value);
     }
@@ -191,14 +226,17 @@ static void tell_epoch(run *r, const revbifpn_report *report) {
 static void show_epoch(run *r, const revbifpn_report *report) {
     cli_progress_clear(&r->progress);
     if (r->progress.mode == CLI_PROGRESS_JSON) tell_epoch(r, report);
-    printf("epoch %d/%d  loss %.4f  val loss %.4f  top-1 %.4f  top-5 %.4f%s", report->epoch, report->epochs,
-           report->mean_loss, report->val.loss, report->val.top1, report->val.top5,
-           report->improved ? "  best" : "");
+    const revbifpn_metrics *v = &report->val;
+    printf("epoch %d/%d  loss %.4f", report->epoch, report->epochs, report->mean_loss);
+    if (!task_of(r)) printf("  val loss %.4f  top-1 %.4f  top-5 %.4f", v->loss, v->top1, v->top5);
+    if (task_of(r)) printf("  AP %.4f  AP50 %.4f", v->boxes[REVBIFPN_COCO_AP], v->boxes[REVBIFPN_COCO_AP50]);
+    if (task_of(r) == REVBIFPN_SEGMENT)
+        printf("  mask AP %.4f  AP50 %.4f", v->masks[REVBIFPN_COCO_AP], v->masks[REVBIFPN_COCO_AP50]);
+    if (report->improved) printf("  best");
     if (report->val.bad_files) printf("  (%d pictures unreadable)", report->val.bad_files);
     printf("\n");
     (void)cli_flush();
     r->last = cli_clock(); /* validation is no part of a step's time */
-    if (report->val.top1 > r->best_top1) r->best_top1 = report->val.top1;
 }
 
 static int asked_to_stop(void *user) {
@@ -259,9 +297,13 @@ static int configure(run *r, revbifpn_train_config *config, char name[64],
     const cli_args *args = r->args;
     bool resume = cli_given(args, "resume");
     if (resume && !cli_resume_repeats(args)) return resume_config(args, config), CLI_OK;
-    free_run_name(name);
+    free_run_name(cli_text(args, "task"), name);
     config->out = resume ? cli_text(args, "resume") : cli_given(args, "out") ? cli_text(args, "out") : name;
     revbifpn_status status = fresh_config(args, r->ctx, config, stats);
+    if (status == REVBIFPN_OK) {
+        int code = cli_detector_run(args, config);
+        if (code) return code;
+    }
     if (status != REVBIFPN_OK) return cli_report(args, r->ctx, status);
     if (!resume) return CLI_OK;
     int code = cli_check_resume(args, r->ctx, config);
@@ -280,7 +322,7 @@ static int complete(cli_args *args, cli_layers *layers) {
 }
 
 static int train(cli_args *args, cli_layers *layers) {
-    run r = {.args = args, .best_top1 = -1};
+    run r = {.args = args};
     char name[64], stats[2][REVBIFPN_STATS_TEXT];
     bool resume = cli_given(args, "resume");
     int code = resume ? CLI_OK : complete(args, layers);

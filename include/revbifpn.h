@@ -160,7 +160,8 @@ typedef struct revbifpn_cost {
 } revbifpn_cost;
 typedef struct revbifpn_layer {
     char name[120]; /* prefix of its tensors in the state dict */
-    char kind[24];  /* "space_to_depth", "mbconv", "conv_norm_act", "linear" */
+    char kind[24];  /* "space_to_depth", "mbconv", "conv_norm_act", "linear"; of detectors also "conv",
+                       "transposed_conv" */
     int in_channels, in_height, in_width, out_channels, out_height, out_width;
     int kernel, stride, expansion, squeeze; /* squeeze: hidden channels; 0 none */
     revbifpn_cost cost;
@@ -264,13 +265,15 @@ REVBIFPN_API revbifpn_status revbifpn_find_pictures(revbifpn *ctx, const char *f
                                                     int (*visit)(void *user, const char *path),
                                                     void *user) REVBIFPN_CHECKED;
 
-/* Renders a small picture set with classes of shapes: FOLDER/{train,val}/CLASS/NAME.jpg. The same options
+/* Renders a small picture set with classes of shapes: FOLDER/{train,val}/CLASS/NAME.jpg; or with several
+ * shapes in a picture and their outlines, as COCO has them: FOLDER/{images,annotations}. The same options
  * give the same bytes. Refuses a folder with other content. */
 typedef struct revbifpn_synth_options {
     size_t struct_size;
     const char *folder;
     int train_images, val_images, classes, side;
     uint64_t seed;
+    int objects; /* the most in a picture; 0: one, which is its class */
 } revbifpn_synth_options;
 REVBIFPN_API void revbifpn_init_synth(revbifpn_synth_options *out, size_t struct_size);
 REVBIFPN_DEFAULT(revbifpn_synth_options, synth)
@@ -388,9 +391,11 @@ REVBIFPN_API revbifpn_status revbifpn_recover(revbifpn_model *model, const revbi
                                               revbifpn_image *seen,
                                               revbifpn_image *recovered) REVBIFPN_CHECKED;
 
+enum { REVBIFPN_STATS = 12 }; /* COCO's, in the order of revbifpn_coco_stat (revbifpn_detect.h) */
 typedef struct revbifpn_metrics {
-    double top1, top5, loss; /* fractions; mean cross entropy */
-    int images, bad_files;   /* judged; unreadable and left out */
+    double top1, top5, loss;                             /* of classifiers: fractions; mean cross entropy */
+    int images, bad_files;                               /* judged; unreadable and left out */
+    double boxes[REVBIFPN_STATS], masks[REVBIFPN_STATS]; /* of detectors; −1: there was nothing to find */
 } revbifpn_metrics;
 /* Top-1 and top-5 on DATA/val/CLASS/ (or the folder itself when it has no val/). `batch` 0: chosen.
  * crop_pct 0: the weights' own. */

@@ -1,11 +1,57 @@
-/* Detection: so far the measure that detections are judged by, and checking and converting its data sets.
- * revbifpn.h includes this; its first comment has the conventions. */
+/* Detection: the detector, the measure that detections are judged by, and checking and converting data sets
+ * of objects. revbifpn.h includes this; its first comment has the conventions. */
 #ifndef REVBIFPN_DETECT_H
 #define REVBIFPN_DETECT_H
 
 #ifndef REVBIFPN_H
 #error "include <revbifpn.h>"
 #endif
+
+/* ---- the detector ---- */
+
+/* Faster R-CNN, or with masks Mask R-CNN, on the reversible pyramid with its neck (docs/detection.md). */
+typedef struct revbifpn_detector_config {
+    size_t struct_size;
+    revbifpn_model_config backbone; /* its neck is on, its classes are 0, whatever they say */
+    int classes;
+    int masks;    /* a mask for each box, too */
+    int channels; /* of the feature pyramid: 256 */
+    int features; /* of the box head's two layers: 1024 */
+    /* Boxes that the proposal network gives, of a level before suppression and of a picture after it: in
+     * training 2000 and 1000, else 1000 and 1000. */
+    int train_per_level, train_proposals, test_per_level, test_proposals;
+    int anchors_drawn, boxes_drawn; /* of a picture, to learn from: 256, 512; 0: all there are */
+    int most_objects;               /* of a picture in training, for which memory is planned: 100 */
+    int long_side, short_side;      /* what sides of pictures are scaled up or down to, at most: 1333, 800 */
+} revbifpn_detector_config;
+/* The numbers of the HRNet configurations that the paper's detectors follow, with an S0 and COCO's 80
+ * classes, without masks. */
+REVBIFPN_API void revbifpn_init_detector_config(revbifpn_detector_config *out, size_t struct_size);
+REVBIFPN_DEFAULT(revbifpn_detector_config, detector_config)
+
+/* For one picture: 1000 boxes for the box head and 100 for the mask head, as such papers count. */
+typedef struct revbifpn_detector_cost {
+    uint64_t parameters;
+    uint64_t macs; /* products of convolutions and linear layers, in the order the papers write them */
+    uint64_t
+        macs_run; /* … that this engine forms for the same result: less for the pyramid's 1×1 convolution */
+    uint64_t macs_published; /* by the rule of the published figures, batch norms not counted (S4 … S6) */
+    uint64_t macs_published_norms; /* … with norms and squeeze-excite's means (S0 … S2) */
+} revbifpn_detector_cost;
+/* Calls `visit` (may be NULL) for each layer in order and sums the costs, for a picture padded to width ×
+ * height, multiples of 32. A layer's macs_published is by the second rule. */
+REVBIFPN_API revbifpn_status revbifpn_inspect_detector(revbifpn *ctx, const revbifpn_detector_config *config,
+                                                       int width, int height,
+                                                       void (*visit)(void *user, const revbifpn_layer *layer),
+                                                       void *user,
+                                                       revbifpn_detector_cost *total) REVBIFPN_CHECKED;
+/* Bytes of a step on `batch` pictures padded to width × height, multiples of 32, from a dry run (with
+ * training: REVBIFPN_MOMENTUM). The same however many objects the pictures have, up to most_objects. Norms
+ * use running statistics for less than 16 pictures. */
+REVBIFPN_API revbifpn_status revbifpn_plan_detector(revbifpn *ctx, const revbifpn_detector_config *config,
+                                                    int width, int height, int batch, int training,
+                                                    revbifpn_activations activations,
+                                                    revbifpn_memory *out) REVBIFPN_CHECKED;
 
 /* ---- COCO's average precision and recall ---- */
 

@@ -15,8 +15,11 @@ typedef enum revbifpn_schedule {
     REVBIFPN_COSINE,
     REVBIFPN_STEP,
     REVBIFPN_POLY,
-    REVBIFPN_CONSTANT
+    REVBIFPN_CONSTANT,
+    REVBIFPN_MILESTONES /* the rate times decay_rate at the start of each epoch that milestones names */
 } revbifpn_schedule;
+/* What is trained: a classifier; a detector (Faster R-CNN); one with masks (Mask R-CNN). */
+typedef enum revbifpn_task { REVBIFPN_CLASSIFY, REVBIFPN_DETECT, REVBIFPN_SEGMENT } revbifpn_task;
 typedef enum revbifpn_clip_mode {
     REVBIFPN_CLIP_NORM,
     REVBIFPN_CLIP_VALUE,
@@ -82,6 +85,15 @@ typedef struct revbifpn_train_config {
     double backbone_lr_scale;     /* factor of the learning rate for levels and neck */
     int bn_eval;                  /* norms use the running statistics, which do not move */
     const char *recipe, *origins; /* for args.json only: a name; lines "OPTION=WHERE ITS VALUE IS FROM" */
+    /* detectors, whose model.image_width and image_height mean nothing */
+    revbifpn_task task;
+    int fpn, fc;               /* channels of the feature pyramid, 256; features of the box head, 1024 */
+    int long_side, short_side; /* pictures are scaled until a side reaches its limit: 1333, 800 */
+    int scale_low, scale_high; /* in training the shorter side's limit is drawn from here; 0: it is fixed */
+    const char *milestones;    /* epochs done when the rate falls, "8,11"; for REVBIFPN_MILESTONES */
+    int warmup_steps;          /* over so many steps the rate rises, from warmup_ratio of what it would be */
+    double warmup_ratio;
+    int decay_all; /* weight_decay is for norms and biases, too */
 } revbifpn_train_config;
 REVBIFPN_API void revbifpn_init_train(revbifpn_train_config *out, size_t struct_size);
 REVBIFPN_DEFAULT(revbifpn_train_config, train)

@@ -1,56 +1,13 @@
 #include "golden_case.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "golden_compare.h"
 #include "io/weights.h"
 #include "model/config.h"
-
-double golden_u(const char *name, uint64_t i) {
-    uint64_t h = 0xcbf29ce484222325u;
-    for (; *name; name++) h = (h ^ (unsigned char)*name) * 0x100000001b3u;
-    uint64_t z = h + (i + 1) * 0x9E3779B97F4A7C15u;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    z ^= z >> 31;
-    return (double)(z >> 11) * 0x1p-53 * 2 - 1;
-}
-
-static float formula(const rb_param *p, size_t i) {
-    double u = golden_u(p->name, i);
-    const char *leaf = strrchr(p->name, '.') + 1;
-    if (strstr(p->name, ".norm."))
-        return (float)(!strcmp(leaf, "weight") || !strcmp(leaf, "running_var") ? 1 + 0.1 * u : 0.1 * u);
-    if (!strcmp(leaf, "bias")) return (float)(0.1 * u);
-    return (float)(u * sqrt(3.0 / ((double)p->count / p->shape[0])));
-}
-
-void golden_fill(rb_params *params) {
-    for (int i = 0; i < params->count; i++) {
-        const rb_param *p = &params->list[i];
-        if (p->kind == RB_PARAM_COUNTER) continue;
-        float *out = (p->kind == RB_PARAM_TRAINED ? params->weight : params->statistics) + p->offset;
-        for (size_t k = 0; k < p->count; k++) out[k] = formula(p, k);
-    }
-}
-
-/* ---- comparison with sampled tensors ---- */
-
-typedef struct tally {
-    double error, norm;
-} tally;
-
-static void tally_add(tally *t, double got, double expected) {
-    t->error += (got - expected) * (got - expected);
-    t->norm += expected * expected;
-}
-static double tally_ratio(const tally *t) {
-    double ratio = sqrt(t->error / t->norm);
-    return isfinite(ratio) ? ratio : INFINITY;
-}
 
 typedef double reader(const void *data, size_t i);
 static double read_float(const void *data, size_t i) { return (double)((const float *)data)[i]; }
@@ -61,14 +18,6 @@ typedef struct fixed_data {
 } fixed_data;
 static double read_fixed(const void *data, size_t i) {
     return ((const fixed_data *)data)->x[i] * ((const fixed_data *)data)->step;
-}
-
-/* Sampled values of a parameter-shaped tensor. */
-static void compare_flat(tally *t, json_t *sampled, const float *data) {
-    const char *key;
-    json_t *value;
-    json_object_foreach(json_object_get(sampled, "at"), key, value)
-        tally_add(t, (double)data[strtoull(key, NULL, 10)], json_number_value(value));
 }
 
 /* Sampled values of a map: the file counts N,C,H,W, we hold N,H,W,C. */
@@ -98,10 +47,6 @@ typedef struct golden_case {
     int k;
 } golden_case;
 
-static int integer(const json_t *root, const char *key) {
-    return (int)json_integer_value(json_object_get(root, key));
-}
-
 static revbifpn_status open_case(golden_case *g, const char *path, rb_cpu_level level, int threads,
                                  rb_error *err) {
     revbifpn_status status;
@@ -112,11 +57,11 @@ static revbifpn_status open_case(golden_case *g, const char *path, rb_cpu_level 
     const char *arch = json_string_value(json_object_get(g->root, "arch"));
     if (!arch) return rb_fail(err, REVBIFPN_BAD_FILE, "%s: no \"arch\"", path);
     TRY(rb_config_named(arch, &config, err));
-    config.classes = integer(g->root, "classes");
+    config.classes = golden_integer(g->root, "classes");
     config.neck = json_is_true(json_object_get(g->root, "neck"));
     config.drop = config.drop_path = 0;
-    g->image =
-        (rb_shape){integer(g->root, "batch"), integer(g->root, "height"), integer(g->root, "width"), 3};
+    g->image = (rb_shape){golden_integer(g->root, "batch"), golden_integer(g->root, "height"),
+                          golden_integer(g->root, "width"), 3};
     TRY(rb_model_check_input(&config, g->image, true, err));
     TRY(rb_model_create(&g->model, &config, err));
     TRY(rb_params_allocate(&g->model.params, true, err));
@@ -231,15 +176,7 @@ fail:
 
 static void compare_gradients(const golden_case *g, golden_result *r) {
     tally grads = {0};
-    json_t *expected = json_object_get(json_object_get(g->root, "train"), "grad"), *sampled;
-    const char *name;
-    json_object_foreach(expected, name, sampled) {
-        int i = rb_params_find(&g->model.params, name);
-        if (i < 0)
-            grads.error = INFINITY;
-        else
-            compare_flat(&grads, sampled, rb_param_gradient(&g->model.params, i));
-    }
+    tally_gradients(&grads, json_object_get(json_object_get(g->root, "train"), "grad"), &g->model.params);
     r->grad_error = tally_ratio(&grads);
 }
 
@@ -253,7 +190,7 @@ static void compare_running(golden_case *g, golden_result *r) {
         if (i < 0)
             running.error = INFINITY;
         else
-            compare_flat(&running, sampled, rb_param_statistic(&g->model.params, i));
+            tally_flat(&running, sampled, rb_param_statistic(&g->model.params, i));
     }
     r->running_error = tally_ratio(&running);
 }

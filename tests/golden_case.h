@@ -25,9 +25,4 @@ void golden_print(const golden_result *result);
 revbifpn_status golden_logits(const char *path, const char *weights, float *logits, double *error,
                               rb_error *err);
 
-/* The formula of the golden files: u(name, i) in [−1, 1). */
-double golden_u(const char *name, uint64_t i);
-/* Fills all weights and statistics by the formula. */
-void golden_fill(rb_params *params);
-
 #endif

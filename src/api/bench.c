@@ -155,6 +155,7 @@ static void report_profile(const rb_bench *b) {
     revbifpn_profile_row rest = {.name = "rest", .direction = ""};
     for (int op = 0; op < RB_PROFILE_OPS; op++) {
         revbifpn_profile_row row = row_of(&p->operators[op]);
+        if (!p->operators[op].calls) continue; /* of another kind of network */
         snprintf(row.name, sizeof row.name, "%s", rb_profile_name((rb_profile_op)op));
         b->options->profile(b->options->user, &row);
     }

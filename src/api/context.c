@@ -120,7 +120,7 @@ revbifpn_status revbifpn_inspect(revbifpn *ctx, const revbifpn_model_config *con
     rb_shape image = {1, height, width, config->input_channels};
     revbifpn_status status = rb_api_network(ctx, config, image, false, &network);
     if (status != REVBIFPN_OK) return status;
-    status = rb_model_cost(&network, width, height, visit, user, total, &ctx->error);
+    status = rb_model_cost(&network, width, height, visit, user, total, NULL, &ctx->error);
     rb_model_close(&network);
     return status;
 }

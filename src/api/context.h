@@ -47,6 +47,9 @@ typedef struct rb_api_step {
     bool training, stored, average, words; /* words: pictures are rasters */
     revbifpn_optimizer optimizer;
 } rb_api_step;
+/* Arenas of those bytes, and the weights they belong to, as a plan. */
+revbifpn_memory rb_api_memory_of(const rb_model *network, const rb_step_bytes *step, rb_shape image,
+                                 const rb_api_step *kind);
 /* The plan of a step on such a batch, and what one more sample adds. */
 revbifpn_memory rb_api_memory(revbifpn *ctx, rb_model *network, rb_shape image, rb_api_step step);
 

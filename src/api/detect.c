@@ -3,7 +3,7 @@
 #include "base/memory.h"
 #include "data/check_objects.h"
 #include "data/objects_write.h"
-#include "eval/coco_eval.h"
+#include "eval/detections.h"
 
 static revbifpn_coco_options default_coco(void) {
     return (revbifpn_coco_options){.struct_size = sizeof(revbifpn_coco_options)};
@@ -31,13 +31,6 @@ static void read_one(void *arg, int task, int thread) {
                            : rb_coco_open(&r->truth, r->options->gt, masks, &r->error[0]);
 }
 
-static void stats_of(const rb_coco_score *s, double stats[REVBIFPN_COCO_STATS]) {
-    const double in_order[REVBIFPN_COCO_STATS] = {s->ap[0],        s->ap50,  s->ap75,         s->ap[1],
-                                                  s->ap[2],        s->ap[3], s->ar_limits[0], s->ar_limits[1],
-                                                  s->ar_limits[2], s->ar[1], s->ar[2],        s->ar[3]};
-    for (int i = 0; i < REVBIFPN_COCO_STATS; i++) stats[i] = in_order[i];
-}
-
 static void tell_classes(const reading *r, const rb_coco_score *scores) {
     for (size_t k = 0; r->options->class_stats && k < r->truth.category_count; k++) {
         const rb_coco_category *c = &r->truth.categories[k];
@@ -45,7 +38,7 @@ static void tell_classes(const reading *r, const rb_coco_score *scores) {
                                    .name = r->truth.text.bytes + c->name,
                                    .objects = scores[k].objects,
                                    .detections = scores[k].detections};
-        stats_of(&scores[k], one.stats);
+        rb_coco_stats(&scores[k], one.stats);
         r->options->class_stats(r->options->user, &one);
     }
 }
@@ -70,7 +63,7 @@ static revbifpn_status judge(revbifpn *ctx, reading *r, revbifpn_coco_report *ou
                                   .detections = mean.detections,
                                   .objects_left_out = r->truth.left_out,
                                   .detections_left_out = r->results.left_out};
-    stats_of(&mean, out->stats);
+    rb_coco_stats(&mean, out->stats);
     tell_classes(r, scores);
 fail:
     rb_free(scores);

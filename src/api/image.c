@@ -98,5 +98,7 @@ revbifpn_status revbifpn_synth(revbifpn *ctx, const revbifpn_synth_options *give
                                 .side = o->side,
                                 .seed = o->seed};
     synth_progress report = {progress, user};
-    return rb_synth_classify(o->folder, &options, report_synth, &report, &ctx->error);
+    options.objects = o->objects;
+    return (o->objects ? rb_synth_objects : rb_synth_classify)(o->folder, &options, report_synth, &report,
+                                                               &ctx->error);
 }

@@ -5,7 +5,7 @@
 #include "model/config.h"
 #include "train/optimizer.h"
 
-static revbifpn_memory memory_of(const rb_model *network, const rb_step_bytes *step, rb_shape image,
+revbifpn_memory rb_api_memory_of(const rb_model *network, const rb_step_bytes *step, rb_shape image,
                                  const rb_api_step *kind) {
     const rb_params *p = &network->params;
     revbifpn_memory m = {.weights_bytes =
@@ -23,11 +23,11 @@ static revbifpn_memory memory_of(const rb_model *network, const rb_step_bytes *s
 
 revbifpn_memory rb_api_memory(revbifpn *ctx, rb_model *network, rb_shape image, rb_api_step kind) {
     rb_step_bytes step = rb_model_measure(network, &ctx->ops, ctx->pool, image, kind.training, kind.stored);
-    revbifpn_memory m = memory_of(network, &step, image, &kind);
+    revbifpn_memory m = rb_api_memory_of(network, &step, image, &kind);
     image.n++;
     step = rb_model_measure(network, &ctx->ops, ctx->pool, image, kind.training, kind.stored);
     m.activation_bytes_per_sample =
-        memory_of(network, &step, image, &kind).activation_bytes - m.activation_bytes;
+        rb_api_memory_of(network, &step, image, &kind).activation_bytes - m.activation_bytes;
     return m;
 }
 

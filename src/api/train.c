@@ -4,7 +4,7 @@
 #include "api/context.h"
 #include "io/args.h"
 #include "train/compare.h"
-#include "train/trainer.h"
+#include "train/task.h"
 
 struct revbifpn_trainer {
     revbifpn *ctx;
@@ -62,7 +62,13 @@ static revbifpn_train_config default_train(void) {
                                    .freeze = "",
                                    .backbone_lr_scale = 1,
                                    .recipe = "",
-                                   .origins = ""};
+                                   .origins = "",
+                                   .fpn = 256,
+                                   .fc = 1024,
+                                   .long_side = 1333,
+                                   .short_side = 800,
+                                   .milestones = "",
+                                   .warmup_ratio = 0.001};
 }
 
 void revbifpn_init_train(revbifpn_train_config *out, size_t struct_size) {
@@ -70,15 +76,26 @@ void revbifpn_init_train(revbifpn_train_config *out, size_t struct_size) {
     rb_api_init(out, struct_size, &options, sizeof options);
 }
 
+static revbifpn_memory plan_of(rb_trainer *t, const rb_api_step *step) {
+    rb_shape image = t->image;
+    rb_step_bytes bytes = t->task->measure(t, image, true);
+    revbifpn_memory m = rb_api_memory_of(t->model, &bytes, image, step);
+    image.n++;
+    bytes = t->task->measure(t, image, true);
+    m.activation_bytes_per_sample =
+        rb_api_memory_of(t->model, &bytes, image, step).activation_bytes - m.activation_bytes;
+    return m;
+}
+
 /* Takes the plan, and refuses when it is larger than the limit. */
-static revbifpn_status check_plan(void *user, rb_model *network, rb_shape image,
-                                  const revbifpn_train_config *args, rb_error *err) {
+static revbifpn_status check_plan(void *user, rb_trainer *inner, rb_error *err) {
     revbifpn_trainer *t = user;
+    const revbifpn_train_config *args = &inner->args;
     rb_api_step step = {.training = true, .stored = args->activations == REVBIFPN_STORED};
     step.optimizer = args->opt;
     step.average = args->model_ema;
     step.words = rb_raster_channels(args->model.input_channels, args->bits) > 0;
-    t->memory = rb_api_memory(t->ctx, network, image, step);
+    t->memory = plan_of(inner, &step);
     t->inner.memory = t->memory;
     t->inner.kernels = rb_cpu_name(t->ctx->level);
     if (!t->max_memory || t->memory.total_bytes <= t->max_memory) return REVBIFPN_OK;

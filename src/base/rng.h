@@ -20,7 +20,9 @@ typedef enum rb_purpose { /* keeps the streams of one seed apart; values are par
                           RB_PURPOSE_RATE,         /* a = epoch or step */
                           RB_PURPOSE_ERASE,        /* as AUGMENT */
                           RB_PURPOSE_ERASE_VALUES, /* as AUGMENT; high half of a: which box */
-                          RB_PURPOSE_MIX           /* a = epoch, b = batch */
+                          RB_PURPOSE_MIX,          /* a = epoch, b = batch */
+                          RB_PURPOSE_ANCHORS,      /* a = step, b = picture of the batch */
+                          RB_PURPOSE_ROIS          /* as ANCHORS */
 } rb_purpose;
 
 typedef struct rb_rng {

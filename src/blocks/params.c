@@ -78,6 +78,13 @@ typedef struct init_job {
     float *out;
 } init_job;
 
+/* Deviation of normal weights, bound of uniform ones. */
+static double scale_of(const rb_param *p) {
+    if (p->init == RB_INIT_NORMAL_FAN_OUT) return sqrt(2.0 / p->fan);
+    if (p->init == RB_INIT_UNIFORM_FAN_IN) return 1 / sqrt((double)p->fan);
+    return p->scale;
+}
+
 /* A block of a tensor: streams are short, so that no counter runs over. */
 static void init_task(void *arg, int block, int thread) {
     (void)thread;
@@ -86,10 +93,11 @@ static void init_task(void *arg, int block, int thread) {
     size_t first = (size_t)block * INIT_BLOCK,
            last = first + INIT_BLOCK < p->count ? first + INIT_BLOCK : p->count;
     rb_rng rng = rb_rng_open(job->seed, RB_PURPOSE_INIT, (uint64_t)job->index, (uint64_t)block);
-    double deviation = sqrt(2.0 / p->fan), bound = 1 / sqrt((double)p->fan);
+    bool normal = p->init == RB_INIT_NORMAL_FAN_OUT || p->init == RB_INIT_NORMAL;
+    double scale = scale_of(p);
     for (size_t i = first; i < last; i++)
-        job->out[i] = p->init == RB_INIT_NORMAL_FAN_OUT ? (float)(deviation * rb_rng_normal(&rng))
-                                                        : (float)(bound * (2 * rb_rng_uniform(&rng) - 1));
+        job->out[i] =
+            normal ? (float)(scale * rb_rng_normal(&rng)) : (float)(scale * (2 * rb_rng_uniform(&rng) - 1));
 }
 
 void rb_params_init(rb_params *params, uint64_t seed, rb_pool *pool) {

@@ -11,7 +11,14 @@
 #include "ops/ops.h"
 
 typedef enum rb_param_kind { RB_PARAM_TRAINED, RB_PARAM_RUNNING, RB_PARAM_COUNTER } rb_param_kind;
-typedef enum rb_init { RB_INIT_ZERO, RB_INIT_ONE, RB_INIT_NORMAL_FAN_OUT, RB_INIT_UNIFORM_FAN_IN } rb_init;
+typedef enum rb_init {
+    RB_INIT_ZERO,
+    RB_INIT_ONE,
+    RB_INIT_NORMAL_FAN_OUT, /* deviation √(2/fan) */
+    RB_INIT_UNIFORM_FAN_IN, /* within ±√(1/fan) */
+    RB_INIT_NORMAL,         /* deviation `scale` */
+    RB_INIT_UNIFORM         /* within ±scale */
+} rb_init;
 
 typedef struct rb_param {
     char name[120];
@@ -19,7 +26,8 @@ typedef struct rb_param {
     int ndim, shape[4];   /* PyTorch's shape: O,I,kh,kw for convolutions */
     size_t count, offset; /* elements, and where they start in their block */
     rb_init init;
-    int fan; /* for the two random ones */
+    int fan;      /* for the random ones that name it, … */
+    double scale; /* … and for the others */
 } rb_param;
 
 typedef struct rb_params {

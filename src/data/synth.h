@@ -15,6 +15,7 @@ typedef struct rb_synth_options {
     int classes;                  /* 2 … RB_SYNTH_MAX_CLASSES */
     int side;                     /* of the square pictures, 16 … 2048 pixels */
     uint64_t seed;
+    int objects; /* synth_objects.c: the most in a picture; of rb_synth_classify 0 */
 } rb_synth_options;
 
 /* Called after every picture; a result other than 0 stops with STOPPED. */
@@ -32,5 +33,12 @@ void rb_synth_draw(rb_image *image, int class_index, uint64_t seed, uint64_t ind
  * BAD_ARGUMENT for options and for a folder that holds anything else, IO_FAILED, OUT_OF_MEMORY, STOPPED. */
 revbifpn_status rb_synth_classify(const char *folder, const rb_synth_options *options,
                                   rb_synth_progress *progress, void *arg, rb_error *err) RB_CHECKED;
+
+/* Objects with outlines instead: pictures of side × ¾ side and ¾ side × side with 1 … options->objects shapes
+ * each, none over another; FOLDER/images/….jpg and COCO's FOLDER/annotations/instances_{train,val}.json. All
+ * else as above. Classes are those of rb_synth_class_name without the first, whose hole polygons cannot say;
+ * so there are at most RB_SYNTH_MAX_CLASSES − 1, and at least one. */
+revbifpn_status rb_synth_objects(const char *folder, const rb_synth_options *options,
+                                 rb_synth_progress *progress, void *arg, rb_error *err) RB_CHECKED;
 
 #endif

@@ -3,7 +3,7 @@
 #define RB_EVAL_COCO_MATCH_H
 
 #include "eval/coco_eval.h"
-#include "eval/coco_rank.h"
+#include "base/rank.h"
 
 /* How a detection fared within one range of areas: bit t for threshold t. An ignored one counts neither for
  * nor against. */

@@ -51,24 +51,30 @@ static revbifpn_status write_file(const char *path, const rb_tensor_source *list
                                   const rb_weights_info *info, const rb_checkpoint *checkpoint,
                                   rb_error *err) {
     revbifpn_status status;
-    char *config = NULL, *classes = NULL, *preprocess = NULL, grid[16];
+    char *config = NULL, *classes = NULL, *preprocess = NULL, *detector = NULL, grid[16];
     TRY(rb_config_to_json(&info->config, &config, err));
     TRY(rb_classes_to_json(info, &classes, err));
     TRY(rb_preprocess_to_json(&info->preprocess, info->config.input_channels, &preprocess, err));
     snprintf(grid, sizeof grid, "%d", info->grid);
-    rb_tensor_metadata metadata[6] = {
-        {"format", "pt"},     {"config", config},
-        {"classes", classes}, {"preprocessing", preprocess},
-        {"grid", grid},       {"training", checkpoint ? checkpoint->training : NULL}};
+    if (info->detector.classes) TRY(rb_detector_to_json(&info->detector, &detector, err));
+    int used = 5;
+    rb_tensor_metadata metadata[7] = {{"format", "pt"},
+                                      {"config", config},
+                                      {"classes", classes},
+                                      {"preprocessing", preprocess},
+                                      {"grid", grid}};
+    if (detector) metadata[used++] = (rb_tensor_metadata){"detector", detector};
+    if (checkpoint) metadata[used++] = (rb_tensor_metadata){"training", checkpoint->training};
     if (rb_pth_name(path) && !checkpoint) /* "format" says what the metadata of safetensors is about */
-        status = rb_pth_write(path, list, count, metadata + 1, 4, err);
+        status = rb_pth_write(path, list, count, metadata + 1, used - 1, err);
     else
-        status = rb_tensor_file_write(path, list, count, metadata, checkpoint ? 6 : 5, err);
-    if (status == REVBIFPN_OK && !checkpoint) status = rb_card_write(path, info, err);
+        status = rb_tensor_file_write(path, list, count, metadata, used, err);
+    if (status == REVBIFPN_OK && !checkpoint && !detector) status = rb_card_write(path, info, err);
 fail:
     rb_free(config);
     rb_free(classes);
     rb_free(preprocess);
+    rb_free(detector);
     return status;
 }
 
@@ -109,6 +115,8 @@ revbifpn_status rb_weights_read_info(const rb_tensor_file *file, rb_weights_info
                                   : "preprocessing",
                        err);
     TRY(rb_config_from_json(path, config, strlen(config), &info->config, err));
+    const char *detector = rb_tensor_file_metadata(file, "detector");
+    if (detector) TRY(rb_detector_from_json(path, detector, &info->config, &info->detector, err));
     TRY(rb_classes_from_json(path, classes, info, err));
     TRY(rb_preprocess_from_json(path, preprocess, info->config.input_channels, &info->preprocess, err));
     char rest;
@@ -143,6 +151,20 @@ static bool in_blocks(const rb_tensor_file *file, const rb_params *params, const
         if (length == (size_t)(dot - name) && !memcmp(name, checkpoint->block[b].prefix, length)) return true;
     }
     return false;
+}
+
+revbifpn_status rb_weights_read_backbone(const rb_tensor_file *file, rb_params *params, int count,
+                                         const char *prefix, rb_error *err) {
+    revbifpn_status status;
+    size_t length = *prefix ? strlen(prefix) + 1 : 0;
+    params->maps_current = false;
+    for (int i = 0; i < count; i++) {
+        const rb_param *p = &params->list[i];
+        TRY(read_tensor(file, p, p->name + length, (void *)(uintptr_t)data_of(params, p), err));
+    }
+    return REVBIFPN_OK;
+fail:
+    return status;
 }
 
 /* The first tensor of the file that the network does not have. */

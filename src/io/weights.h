@@ -1,9 +1,10 @@
 /* A weights file: safetensors, or PyTorch's own format when the name ends in .pth, .pt or .pth.tar, under the
  * published tensor names, `num_batches_tracked` included, so that PyTorch's load_state_dict(strict=True)
  * takes it. The metadata says all that is needed to use it: "config" (the network), "classes" (names),
- * "preprocessing", "grid" (k of the state's grid 2^-k); config.json beside it says the same to other programs
- * (io/card.h). No path, time, host or thread count is in it: equal runs give equal files. A checkpoint is a
- * safetensors file with the optimizer's tensors and a "training" record. */
+ * "preprocessing", "grid" (k of the state's grid 2^-k), of a detector "detector" (its numbers); config.json
+ * beside it says the same to other programs (io/card.h). No path, time, host or thread count is in it: equal
+ * runs give equal files. A checkpoint is a safetensors file with the optimizer's tensors and a "training"
+ * record. */
 #ifndef RB_IO_WEIGHTS_H
 #define RB_IO_WEIGHTS_H
 
@@ -24,7 +25,8 @@ static inline int rb_raster_channels(int channels, int bits) {
 }
 
 typedef struct rb_weights_info {
-    revbifpn_model_config config; /* image_width, image_height: the training size */
+    revbifpn_model_config config; /* image_width, image_height: the training size, of detectors its limits */
+    revbifpn_detector_config detector; /* of a detector, whose backbone is `config`; else classes is 0 */
     rb_preprocess preprocess;
     int grid;
     int class_count; /* 0: no names */
@@ -65,5 +67,10 @@ revbifpn_status rb_weights_read(const rb_tensor_file *file, rb_params *params, r
  * file has beyond is passed over when the network has it, too. */
 revbifpn_status rb_weights_read_first(const rb_tensor_file *file, rb_params *params, int count,
                                       rb_error *err) RB_CHECKED;
+/* The backbone of a detector, PREFIX.NAME for the first `count` tensors of the list, from a classifier's
+ * file: there without the
+ * prefix ("": with it, as in another detector's). What it has beyond is passed over. */
+revbifpn_status rb_weights_read_backbone(const rb_tensor_file *file, rb_params *params, int count,
+                                         const char *prefix, rb_error *err) RB_CHECKED;
 
 #endif

@@ -66,9 +66,10 @@ revbifpn_status rb_classes_from_json(const char *path, const char *text, rb_weig
     size_t count = json_array_size(list), i;
     char **names = NULL;
     bool named = count != 0;
-    if (!json_is_array(list) || (named && count != (size_t)info->config.classes)) {
+    int classes = info->detector.classes ? info->detector.classes : info->config.classes;
+    if (!json_is_array(list) || (named && count != (size_t)classes)) {
         status = rb_fail(err, REVBIFPN_BAD_FILE, "%s: metadata: \"classes\" is not a list of %d names", path,
-                         info->config.classes);
+                         classes);
         goto fail;
     }
     names = rb_alloc(count * sizeof *names);
@@ -151,4 +152,62 @@ revbifpn_status rb_preprocess_from_json(const char *path, const char *text, int 
                    "%s: metadata: \"preprocessing\" needs mean and std of %d channels, crop_pct in (0, 1], "
                    "interpolation bicubic or bilinear, and bits, if any, 8 or 16",
                    path, channels);
+}
+
+/* Names and places of a detector's numbers, with the least and the most that makes sense. */
+typedef struct number {
+    const char *name;
+    int *value, least, most;
+} number;
+enum { NUMBERS = 12, MANY = 10000000 };
+
+static void list_numbers(revbifpn_detector_config *d, number out[NUMBERS]) {
+    const number all[NUMBERS] = {{"classes", &d->classes, 1, 65535},
+                                 {"masks", &d->masks, 0, 1},
+                                 {"channels", &d->channels, 1, 4096},
+                                 {"features", &d->features, 1, 65536},
+                                 {"train_per_level", &d->train_per_level, 1, MANY},
+                                 {"train_proposals", &d->train_proposals, 1, MANY},
+                                 {"test_per_level", &d->test_per_level, 1, MANY},
+                                 {"test_proposals", &d->test_proposals, 1, MANY},
+                                 {"anchors_drawn", &d->anchors_drawn, 0, MANY},
+                                 {"boxes_drawn", &d->boxes_drawn, 0, MANY},
+                                 {"long_side", &d->long_side, 32, 16384},
+                                 {"short_side", &d->short_side, 32, 16384}};
+    memcpy(out, all, sizeof all);
+}
+
+revbifpn_status rb_detector_to_json(const revbifpn_detector_config *d, char **text, rb_error *err) {
+    revbifpn_detector_config copy = *d;
+    number numbers[NUMBERS];
+    json_t *root = json_object();
+    list_numbers(&copy, numbers);
+    *text = NULL;
+    for (int i = 0; root && i < NUMBERS; i++) {
+        if (!json_object_set_new(root, numbers[i].name, json_integer(*numbers[i].value))) continue;
+        json_decref(root);
+        root = NULL;
+    }
+    return dump(root, text, err);
+}
+
+revbifpn_status rb_detector_from_json(const char *path, const char *text,
+                                      const revbifpn_model_config *backbone, revbifpn_detector_config *out,
+                                      rb_error *err) {
+    number numbers[NUMBERS];
+    json_t *root = json_loads(text, 0, NULL);
+    *out = (revbifpn_detector_config){.struct_size = sizeof *out, .backbone = *backbone};
+    list_numbers(out, numbers);
+    for (int i = 0; i < NUMBERS; i++) {
+        json_t *value = json_object_get(root, numbers[i].name);
+        json_int_t v = json_integer_value(value);
+        *numbers[i].value = (int)v;
+        if (json_is_integer(value) && v >= numbers[i].least && v <= numbers[i].most) continue;
+        json_decref(root);
+        *out = (revbifpn_detector_config){0};
+        return rb_fail(err, REVBIFPN_BAD_FILE, "%s: metadata: \"detector\": %s is not a number in %d … %d",
+                       path, numbers[i].name, numbers[i].least, numbers[i].most);
+    }
+    json_decref(root);
+    return REVBIFPN_OK;
 }

@@ -1,4 +1,4 @@
-/* The JSON parts of a weights file's metadata: class names and preprocessing. */
+/* The JSON parts of a weights file's metadata: class names, preprocessing, a detector's numbers. */
 #ifndef RB_IO_WEIGHTS_JSON_H
 #define RB_IO_WEIGHTS_JSON_H
 
@@ -12,5 +12,11 @@ revbifpn_status rb_preprocess_to_json(const rb_preprocess *p, int channels, char
                                       rb_error *err) RB_CHECKED;
 revbifpn_status rb_preprocess_from_json(const char *path, const char *text, int channels, rb_preprocess *p,
                                         rb_error *err) RB_CHECKED;
+
+/* A detector's numbers; its backbone is the file's "config". */
+revbifpn_status rb_detector_to_json(const revbifpn_detector_config *d, char **text, rb_error *err) RB_CHECKED;
+revbifpn_status rb_detector_from_json(const char *path, const char *text,
+                                      const revbifpn_model_config *backbone, revbifpn_detector_config *out,
+                                      rb_error *err) RB_CHECKED;
 
 #endif

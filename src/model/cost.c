@@ -7,11 +7,17 @@ typedef struct walk {
     rb_cost_visitor *visit;
     void *user;
     revbifpn_cost total;
+    rb_cost_parts parts;
 } walk;
 
 static uint64_t area(int height, int width) { return (uint64_t)height * (uint64_t)width; }
 
-static void report(walk *w, revbifpn_layer *layer) {
+static void report(walk *w, revbifpn_layer *layer, const rb_cost_parts *parts) {
+    layer->cost.macs_published = layer->cost.macs + parts->biases + 2 * parts->normed + 11 * parts->upsampled;
+    w->parts.biases += parts->biases;
+    w->parts.normed += parts->normed;
+    w->parts.pooled += parts->pooled;
+    w->parts.upsampled += parts->upsampled;
     w->total.parameters += layer->cost.parameters;
     w->total.macs += layer->cost.macs;
     w->total.macs_published += layer->cost.macs_published;
@@ -19,16 +25,18 @@ static void report(walk *w, revbifpn_layer *layer) {
 }
 
 /* A convolution with norm: `outputs` values of `taps` products each. */
-static void add_conv(revbifpn_cost *cost, uint64_t outputs, uint64_t channels, uint64_t taps) {
+static void add_conv(revbifpn_cost *cost, rb_cost_parts *parts, uint64_t outputs, uint64_t channels,
+                     uint64_t taps) {
     cost->parameters += channels * taps + 2 * channels;
     cost->macs += outputs * taps;
-    cost->macs_published += outputs * taps + 2 * outputs;
+    parts->normed += outputs;
 }
 
-static void add_squeeze(revbifpn_cost *cost, uint64_t c, uint64_t r) {
+static void add_squeeze(revbifpn_cost *cost, rb_cost_parts *parts, uint64_t pixels, uint64_t c, uint64_t r) {
     cost->parameters += 2 * c * r + c + r;
     cost->macs += 2 * c * r;
-    cost->macs_published += 2 * c * r + c + r;
+    parts->biases += c + r;
+    parts->pooled += pixels * c;
 }
 
 static void visit_block(walk *w, const rb_mbconv *b, int height, int width) {
@@ -47,14 +55,15 @@ static void visit_block(walk *w, const rb_mbconv *b, int height, int width) {
     snprintf(layer.name, sizeof layer.name, "%s", b->name);
     uint64_t ic = (uint64_t)s->ic, mid = (uint64_t)b->mid, oc = (uint64_t)s->oc, k = (uint64_t)s->kernel;
     uint64_t in = area(height, width), out = area(layer.out_height, layer.out_width);
-    if (b->expand.c) add_conv(&layer.cost, in * mid, mid, ic);
-    add_conv(&layer.cost, out * mid, mid, k * k);
-    if (b->squeeze) add_squeeze(&layer.cost, mid, (uint64_t)b->squeeze);
-    add_conv(&layer.cost, out * oc, oc, mid);
+    rb_cost_parts parts = {0};
+    if (b->expand.c) add_conv(&layer.cost, &parts, in * mid, mid, ic);
+    add_conv(&layer.cost, &parts, out * mid, mid, k * k);
+    if (b->squeeze) add_squeeze(&layer.cost, &parts, out, mid, (uint64_t)b->squeeze);
+    add_conv(&layer.cost, &parts, out * oc, oc, mid);
     layer.out_height *= s->factor;
     layer.out_width *= s->factor;
-    if (s->factor > 1) layer.cost.macs_published += 11 * oc * area(layer.out_height, layer.out_width);
-    report(w, &layer);
+    if (s->factor > 1) parts.upsampled = oc * area(layer.out_height, layer.out_width);
+    report(w, &layer, &parts);
 }
 
 static void visit_stem(walk *w, int height, int width) {
@@ -68,7 +77,7 @@ static void visit_stem(walk *w, int height, int width) {
                             .out_height = height / 4,
                             .out_width = width / 4,
                             .stride = 4};
-    report(w, &layer);
+    report(w, &layer, &(rb_cost_parts){0});
 }
 
 static void visit_classifier(walk *w, int height, int width) {
@@ -84,9 +93,10 @@ static void visit_classifier(walk *w, int height, int width) {
                            .out_width = width,
                            .kernel = 1,
                            .stride = 1};
-    add_conv(&conv.cost, area(height, width) * (uint64_t)features, (uint64_t)features,
+    rb_cost_parts parts = {0};
+    add_conv(&conv.cost, &parts, area(height, width) * (uint64_t)features, (uint64_t)features,
              (uint64_t)m->map_widths[last]);
-    report(w, &conv);
+    report(w, &conv, &parts);
     revbifpn_layer fc = {.name = "head.fc",
                          .kind = "linear",
                          .in_channels = features,
@@ -95,9 +105,9 @@ static void visit_classifier(walk *w, int height, int width) {
                          .out_channels = classes,
                          .out_height = 1,
                          .out_width = 1};
-    fc.cost.macs = fc.cost.macs_published = (uint64_t)features * (uint64_t)classes;
+    fc.cost.macs = (uint64_t)features * (uint64_t)classes;
     fc.cost.parameters = fc.cost.macs + (uint64_t)classes;
-    report(w, &fc);
+    report(w, &fc, &(rb_cost_parts){0});
 }
 
 /* The stream that each block reads. */
@@ -111,7 +121,7 @@ static void find_levels(const rb_model *m, int *level) {
 }
 
 revbifpn_status rb_model_cost(const rb_model *m, int width, int height, rb_cost_visitor *visit, void *user,
-                              revbifpn_cost *total, rb_error *err) {
+                              revbifpn_cost *total, rb_cost_parts *parts, rb_error *err) {
     walk w = {.model = m, .visit = visit, .user = user};
     int *level = rb_alloc((size_t)m->block_count * sizeof *level);
     if (!level) return rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "out of memory for the list of layers");
@@ -123,5 +133,6 @@ revbifpn_status rb_model_cost(const rb_model *m, int width, int height, rb_cost_
     if (m->config.classes) visit_classifier(&w, height / coarsest, width / coarsest);
     rb_free(level);
     *total = w.total;
+    if (parts) *parts = w.parts;
     return REVBIFPN_OK;
 }

@@ -5,11 +5,14 @@
 #include <math.h>
 #include <string.h>
 
+#include "ops/conv3x3/conv3x3.h"
 #include "ops/ops_ref.h"
 #include "ops/profile.h"
+#include "ops/roi_align/roi_align.h"
 
 static size_t no_scratch_pointwise(const rb_pointwise *p, int threads) { return (void)p, (void)threads, 0; }
 static size_t no_scratch_depthwise(const rb_depthwise *p, int threads) { return (void)p, (void)threads, 0; }
+static size_t no_scratch_roi_align(const rb_roi_align *r, int threads) { return (void)r, (void)threads, 0; }
 static size_t no_scratch_shape(rb_shape shape, int threads) { return (void)shape, (void)threads, 0; }
 static size_t no_scratch_upsample(rb_shape low, int f, int threads) {
     return (void)low, (void)f, (void)threads, 0;
@@ -41,6 +44,11 @@ void rb_ops_init_ref(rb_ops *ops) {
         .state_add = rb_state_add_ref,
         .upsample_backward_scratch = no_scratch_upsample,
         .upsample_backward = rb_upsample_backward_ref,
+        .conv3x3_forward = rb_conv3x3_forward_ref,
+        .conv3x3_backward = rb_conv3x3_backward_ref,
+        .roi_align_scratch = no_scratch_roi_align,
+        .roi_align_forward = rb_roi_align_forward_ref,
+        .roi_align_backward = rb_roi_align_backward_ref,
         .update = rb_update_ref,
         .sum_squares = rb_sum_squares_ref,
     };

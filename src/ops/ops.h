@@ -330,7 +330,11 @@ size_t rb_first_not_finite(rb_exec *x, const float *data, size_t count);
 
 /* ---- tables (for kernels and their tests) ---- */
 
-/* A kernel gets its operands, scratch of the size that the _scratch function named, and the pool. */
+/* A kernel gets its operands, scratch of the size that the _scratch function named, and the pool. The 3×3
+ * convolutions (conv3x3/conv3x3.h) are made of other operators, and get the executor instead. */
+struct rb_conv3x3;
+struct rb_conv3x3_grads;
+struct rb_roi_align; /* roi_align/roi_align.h */
 typedef struct rb_ops {
     rb_cpu_level level;
     size_t (*pointwise_forward_scratch)(const rb_pointwise *p, int threads);
@@ -366,6 +370,13 @@ typedef struct rb_ops {
     size_t (*upsample_backward_scratch)(rb_shape low, int factor, int threads);
     void (*upsample_backward)(rb_shape low, int factor, const float *d, int ld, float *d_low, void *scratch,
                               rb_pool *pool);
+    void (*conv3x3_forward)(rb_exec *x, const struct rb_conv3x3 *c, const int32_t *at, size_t count,
+                            float *rows);
+    void (*conv3x3_backward)(rb_exec *x, const struct rb_conv3x3 *c, const struct rb_conv3x3_grads *g);
+    size_t (*roi_align_scratch)(const struct rb_roi_align *r, int threads);
+    void (*roi_align_forward)(const struct rb_roi_align *r, float *dst, void *scratch, rb_pool *pool);
+    void (*roi_align_backward)(const struct rb_roi_align *r, const float *d_dst, float *const d_map[],
+                               void *scratch, rb_pool *pool);
     void (*update)(const rb_update *u, rb_pool *pool);
     double (*sum_squares)(size_t count, const float *data, rb_pool *pool);
 } rb_ops;

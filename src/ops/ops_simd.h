@@ -3,7 +3,8 @@
 #ifndef RB_OPS_SIMD_H
 #define RB_OPS_SIMD_H
 
-#include "ops/ops.h"
+#include "ops/conv3x3/conv3x3.h"
+#include "ops/roi_align/roi_align.h"
 
 #define RB_DECLARE_KERNELS(level)                                                                            \
     size_t rb_pointwise_forward_scratch_##level(const rb_pointwise *p, int threads);                         \
@@ -38,6 +39,10 @@
     size_t rb_upsample_backward_scratch_##level(rb_shape low, int factor, int threads);                      \
     void rb_upsample_backward_##level(rb_shape low, int factor, const float *d, int ld, float *d_low,        \
                                       void *scratch, rb_pool *pool);                                         \
+    size_t rb_roi_align_scratch_##level(const rb_roi_align *r, int threads);                                 \
+    void rb_roi_align_forward_##level(const rb_roi_align *r, float *dst, void *scratch, rb_pool *pool);      \
+    void rb_roi_align_backward_##level(const rb_roi_align *r, const float *d_dst, float *const d_map[],      \
+                                       void *scratch, rb_pool *pool);                                        \
     void rb_update_##level(const rb_update *u, rb_pool *pool);                                               \
     double rb_sum_squares_##level(size_t count, const float *data, rb_pool *pool)
 
@@ -65,6 +70,11 @@ RB_DECLARE_KERNELS(avx512);
         (ops)->state_add = rb_state_add_##l;                                                                 \
         (ops)->upsample_backward_scratch = rb_upsample_backward_scratch_##l;                                 \
         (ops)->upsample_backward = rb_upsample_backward_##l;                                                 \
+        (ops)->conv3x3_forward = rb_conv3x3_forward_packed;                                                  \
+        (ops)->conv3x3_backward = rb_conv3x3_backward_packed;                                                \
+        (ops)->roi_align_scratch = rb_roi_align_scratch_##l;                                                 \
+        (ops)->roi_align_forward = rb_roi_align_forward_##l;                                                 \
+        (ops)->roi_align_backward = rb_roi_align_backward_##l;                                               \
         (ops)->update = rb_update_##l;                                                                       \
         (ops)->sum_squares = rb_sum_squares_##l;                                                             \
     } while (0)

@@ -8,7 +8,7 @@ revbifpn_status rb_train_copy_args(rb_trainer *t, const revbifpn_train_config *c
     const char **texts[] = {&a.data,     &a.interpolation, &a.out,    &a.train_interpolation,
                             &a.aa,       &a.color_jitter,  &a.remode, &a.mixup_mode,
                             &a.weights,  &a.freeze,        &a.recipe, &a.origins,
-                            &a.val_data, &a.mean,          &a.std};
+                            &a.val_data, &a.mean,          &a.std,    &a.milestones};
     enum { TEXTS = sizeof texts / sizeof *texts };
     size_t size = 0;
     for (int i = 0; i < TEXTS; i++) size += (*texts[i] ? strlen(*texts[i]) : 0) + 1;
@@ -48,7 +48,7 @@ revbifpn_status rb_train_check(const revbifpn_train_config *a, rb_error *err) {
         {"clip-mode", a->clip_mode, REVBIFPN_CLIP_NORM, REVBIFPN_CLIP_AGC},
         {"accumulate", a->accumulate, 1, 65536},
         {"model-ema-decay", a->model_ema_decay, 0, 1},
-        {"sched", a->sched, REVBIFPN_RISE_FALL, REVBIFPN_CONSTANT},
+        {"sched", a->sched, REVBIFPN_RISE_FALL, REVBIFPN_MILESTONES},
         {"cooldown-epochs", a->cooldown_epochs, 0, 1e6},
         {"warmup-lr", a->warmup_lr, 0, 1e6},
         {"min-lr", a->min_lr, 0, 1e6},
@@ -70,6 +70,11 @@ revbifpn_status rb_train_check(const revbifpn_train_config *a, rb_error *err) {
         {"crop-pct", a->crop_pct, 0.01, 1},
         {"workers", a->workers, 0, 256},
         {"max-bad", a->max_bad, 0, 1e9},
+        {"task", a->task, REVBIFPN_CLASSIFY, REVBIFPN_SEGMENT},
+        {"fpn", a->fpn, 8, 4096},
+        {"fc", a->fc, 8, 65536},
+        {"warmup-steps", a->warmup_steps, 0, 1e9},
+        {"warmup-ratio", a->warmup_ratio, 0, 1},
         {"hash", a->hash, REVBIFPN_HASH_NONE, REVBIFPN_HASH_TENSOR},
     };
     if (!*a->data) return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "data: no folder named");
@@ -85,6 +90,13 @@ revbifpn_status rb_train_check(const revbifpn_train_config *a, rb_error *err) {
     if (a->model.input_channels > RB_IMAGE_CHANNELS_MAX)
         return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "channels %d: at most %d can be trained on",
                        a->model.input_channels, RB_IMAGE_CHANNELS_MAX);
+    if (a->sched == REVBIFPN_MILESTONES) {
+        double epochs[RB_MILESTONES];
+        if (rb_milestones_parse(a->milestones, epochs) <= 0)
+            return rb_fail(err, REVBIFPN_BAD_ARGUMENT,
+                           "milestones '%.60s': 1 … %d rising numbers of epochs, for instance 8,11",
+                           a->milestones, RB_MILESTONES);
+    }
     if (!a->max_pixels) return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "max-pixels 0: at least 1");
     return REVBIFPN_OK;
 }
@@ -100,6 +112,7 @@ rb_optimizer_options rb_train_optimizer(const revbifpn_train_config *a) {
     return (rb_optimizer_options){.rule = a->opt,
                                   .momentum = a->momentum,
                                   .decay = a->weight_decay,
+                                  .decay_all = a->decay_all,
                                   .beta1 = a->beta1,
                                   .beta2 = a->beta2,
                                   .epsilon = a->opt_eps,

@@ -43,16 +43,16 @@ static int usable(rb_trainer *t, const rb_weights_info *saved) {
     int classes = saved->config.classes, here = t->args.model.classes;
     if (!classes) {
         snprintf(note, sizeof t->start_note, "%.300s has no classifier: all of the head begins anew", path);
-        return t->model.head_params;
+        return t->model->head_params;
     }
     if (classes != here)
         snprintf(note, sizeof t->start_note,
                  "%.300s is for %d classes, here are %d: the last layer begins anew", path, classes, here);
-    else if (other_names(saved, &t->data))
+    else if (other_names(saved, &t->classify.data))
         snprintf(note, sizeof t->start_note, "%.300s is for other classes: the last layer begins anew", path);
     else
-        return t->model.params.count;
-    return t->model.fc_weight;
+        return t->model->params.count;
+    return t->model->fc_weight;
 }
 
 static revbifpn_status check_network(const rb_trainer *t, const rb_weights_info *saved, rb_error *err) {
@@ -83,7 +83,7 @@ revbifpn_status rb_train_read_weights(rb_trainer *t, rb_error *err) {
     TRY(rb_tensor_file_open(&file, t->args.weights, err));
     TRY(rb_weights_read_info(file, &saved, err));
     TRY(check_network(t, &saved, err));
-    TRY(rb_weights_read_first(file, &t->model.params, usable(t, &saved), err));
+    TRY(rb_weights_read_first(file, &t->model->params, usable(t, &saved), err));
     t->step.k = saved.grid;
     if (saved.config.input_channels == t->args.model.input_channels) {
         memcpy(t->info.preprocess.mean, saved.preprocess.mean, sizeof saved.preprocess.mean);
@@ -91,6 +91,45 @@ revbifpn_status rb_train_read_weights(rb_trainer *t, rb_error *err) {
     } else {
         note_channels(t, saved.config.input_channels);
     }
+fail:
+    rb_weights_info_close(&saved);
+    rb_tensor_file_close(&file);
+    return status;
+}
+
+/* A detector of the same numbers, classes and all; else the backbone alone, of a detector or of a classifier.
+ */
+static revbifpn_status read_detector(rb_trainer *t, const rb_tensor_file *file, const rb_weights_info *saved,
+                                     rb_error *err) {
+    const revbifpn_detector_config *d = &saved->detector, *here = &t->info.detector;
+    rb_params *params = &t->model->params;
+    const char *path = t->args.weights;
+    if (!d->classes) {
+        snprintf(t->start_note, sizeof t->start_note,
+                 "%.300s is a classifier: all behind the neck begins anew", path);
+        return rb_weights_read_backbone(file, params, t->model->head_params, "backbone", err);
+    }
+    if (d->classes == here->classes && d->masks == here->masks && d->channels == here->channels &&
+        d->features == here->features)
+        return rb_weights_read(file, params, NULL, err);
+    snprintf(t->start_note, sizeof t->start_note,
+             "%.300s is another detector (%d classes, %s, %d channels, %d features): all behind the neck "
+             "begins anew",
+             path, d->classes, d->masks ? "masks" : "no masks", d->channels, d->features);
+    return rb_weights_read_backbone(file, params, t->model->head_params, "", err);
+}
+
+revbifpn_status rb_train_read_detector(rb_trainer *t, rb_error *err) {
+    revbifpn_status status;
+    rb_tensor_file *file = NULL;
+    rb_weights_info saved = {0};
+    TRY(rb_tensor_file_open(&file, t->args.weights, err));
+    TRY(rb_weights_read_info(file, &saved, err));
+    TRY(check_network(t, &saved, err));
+    TRY(read_detector(t, file, &saved, err));
+    t->step.k = saved.grid;
+    memcpy(t->info.preprocess.mean, saved.preprocess.mean, sizeof saved.preprocess.mean);
+    memcpy(t->info.preprocess.std, saved.preprocess.std, sizeof saved.preprocess.std);
 fail:
     rb_weights_info_close(&saved);
     rb_tensor_file_close(&file);

@@ -47,7 +47,8 @@ static void add_groups(rb_optimizer *o, bool decaying) {
         if (g) g->count = t->offset - g->first;
         assert(o->groups < RB_PARAM_GROUPS);
         g = &o->group[o->groups++];
-        *g = (rb_param_group){t->offset, 0, decaying ? o->options.decay : 0, scale_of(o, i)};
+        double decay = decaying || o->options.decay_all ? o->options.decay : 0;
+        *g = (rb_param_group){t->offset, 0, decay, scale_of(o, i)};
     }
     if (g) g->count = end - g->first;
 }

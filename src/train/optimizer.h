@@ -8,6 +8,7 @@
 typedef struct rb_optimizer_options {
     revbifpn_optimizer rule;
     double momentum, decay;
+    bool decay_all;               /* of norms and biases, too */
     double beta1, beta2, epsilon; /* epsilon 0: the rule's own (rb_optimizer_epsilon) */
     double clip;                  /* 0: none */
     revbifpn_clip_mode clip_mode;

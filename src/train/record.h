@@ -28,5 +28,10 @@ revbifpn_status rb_record_judged(void *trainer, const rb_judgement *judgement, r
 /* After a step, before validation; and after validation, when results.csv has the epoch. */
 revbifpn_status rb_record_step(struct rb_trainer *t, const revbifpn_report *r, rb_error *err) RB_CHECKED;
 revbifpn_status rb_record_epoch(struct rb_trainer *t, const revbifpn_report *r, rb_error *err) RB_CHECKED;
+/* A classifier's part of that: report.html. */
+revbifpn_status rb_record_classify(struct rb_trainer *t, const revbifpn_report *r, rb_error *err) RB_CHECKED;
+/* A file that could not be written is told once, in the log, and then all is well. */
+revbifpn_status rb_record_excuse(struct rb_trainer *t, revbifpn_status status,
+                                 const rb_error *err) RB_CHECKED;
 
 #endif

@@ -8,10 +8,18 @@
 #include "base/file.h"
 #include "io/args.h"
 
-static const char HEADER[] = "epoch,lr,train_loss,val_loss,top1,top5,grid\n";
-static const char HEADER_AVERAGE[] =
-    "epoch,lr,train_loss,val_loss,top1,top5,grid,weights_val_loss,weights_top1,weights_top5\n";
-enum { TEXT_LIMIT = 64 << 20 };
+enum { TEXT_LIMIT = 64 << 20, LINE_LIMIT = 1400 };
+
+/* The first line: epoch,lr,train_loss, the metrics, grid, and with an average weights_METRIC for each. */
+static void header_of(const rb_run_folder *run, char line[LINE_LIMIT]) {
+    int end = snprintf(line, LINE_LIMIT, "epoch,lr,train_loss,%s,grid", run->metrics);
+    for (const char *name = run->metrics; run->average && *name; name += *name == ',') {
+        int length = (int)strcspn(name, ",");
+        end += snprintf(line + end, (size_t)(LINE_LIMIT - end), ",weights_%.*s", length, name);
+        name += length;
+    }
+    snprintf(line + end, (size_t)(LINE_LIMIT - end), "\n");
+}
 
 const char *rb_run_file(const rb_run_folder *run, const char *name, char path[4096]) {
     snprintf(path, 4096, "%s/%s", run->path, name);
@@ -37,11 +45,12 @@ fail:
 }
 
 revbifpn_status rb_run_create(rb_run_folder *run, const char *path, const revbifpn_train_config *args,
-                              rb_error *err) {
+                              const char *metrics, rb_error *err) {
     revbifpn_status status;
     char file[4096];
     TRY(set_path(run, path, err));
     run->average = args->model_ema;
+    run->metrics = metrics;
     rb_run_file(run, "args.json", file);
     if (!access(file, F_OK))
         return rb_fail(err, REVBIFPN_BAD_ARGUMENT,
@@ -114,7 +123,9 @@ revbifpn_status rb_run_rewind_results(rb_run_folder *run, int epochs, rb_error *
     char file[4096];
     unsigned char *old = NULL;
     size_t size = 0;
-    const char *header = run->average ? HEADER_AVERAGE : HEADER, *text = header;
+    char header[LINE_LIMIT];
+    const char *text = header;
+    header_of(run, header);
     rb_run_file(run, "results.csv", file);
     revbifpn_status status = epochs > 0 ? rb_file_read(file, TEXT_LIMIT, &old, &size, err) : REVBIFPN_OK;
     if (status == REVBIFPN_OUT_OF_MEMORY) return status; /* a lost file is written anew */
@@ -135,12 +146,14 @@ revbifpn_status rb_run_rewind_results(rb_run_folder *run, int epochs, rb_error *
 }
 
 revbifpn_status rb_run_add_result(rb_run_folder *run, const rb_epoch_result *row, rb_error *err) {
-    char line[300];
-    int end = snprintf(line, sizeof line, "%d,%.9g,%.9g,%.9g,%.9g,%.9g,%d", row->epoch, row->lr,
-                       row->train_loss, row->val_loss, row->top1, row->top5, row->grid);
-    if (run->average)
-        end += snprintf(line + end, sizeof line - (size_t)end, ",%.9g,%.9g,%.9g", row->weights_loss,
-                        row->weights_top1, row->weights_top5);
+    char line[LINE_LIMIT];
+    size_t size = sizeof line - 2; /* of the end of the line */
+    int end = snprintf(line, size, "%d,%.9g,%.9g", row->epoch, row->lr, row->train_loss);
+    for (int i = 0; i < row->metrics; i++)
+        end += snprintf(line + end, size - (size_t)end, ",%.9g", row->judged[i]);
+    end += snprintf(line + end, size - (size_t)end, ",%d", row->grid);
+    for (int i = 0; run->average && i < row->metrics; i++)
+        end += snprintf(line + end, size - (size_t)end, ",%.9g", row->weights[i]);
     strcpy(line + end, "\n");
     char *text = rb_alloc(strlen(run->results) + strlen(line) + 1);
     if (text) strcat(strcpy(text, run->results), line);
@@ -162,13 +175,24 @@ revbifpn_status rb_run_keep_best(const rb_run_folder *run, int epochs, rb_error 
     return rb_file_rename(waiting, rb_run_file(run, "weights/best.safetensors", best), err);
 }
 
-void rb_progress_to_text(const rb_progress *p, char text[160]) {
-    snprintf(text, 160, "epoch %d step %d pictures %d loss_sum %a best_top1 %a", p->epoch, p->step,
-             p->pictures, p->loss_sum, p->best_top1);
+void rb_progress_to_text(const rb_progress *p, char text[RB_PROGRESS_TEXT]) {
+    int end = snprintf(text, RB_PROGRESS_TEXT, "epoch %d step %d pictures %d loss_sum %a best_top1 %a",
+                       p->epoch, p->step, p->pictures, p->loss_sum, p->best_score);
+    bool parts = false;
+    for (int i = 0; i < RB_PARTS; i++) parts |= p->parts[i] != 0;
+    if (!parts) return;
+    end += snprintf(text + end, (size_t)(RB_PROGRESS_TEXT - end), " parts");
+    for (int i = 0; i < RB_PARTS; i++)
+        end += snprintf(text + end, (size_t)(RB_PROGRESS_TEXT - end), " %a", p->parts[i]);
 }
 
 bool rb_progress_from_text(const char *text, rb_progress *p) {
-    return sscanf(text, "epoch %d step %d pictures %d loss_sum %la best_top1 %la", &p->epoch, &p->step,
-                  &p->pictures, &p->loss_sum, &p->best_top1) == 5 &&
-           p->epoch >= 0 && p->step >= 0;
+    int end = 0;
+    int read = sscanf(text, "epoch %d step %d pictures %d loss_sum %la best_top1 %la%n", &p->epoch, &p->step,
+                      &p->pictures, &p->loss_sum, &p->best_score, &end);
+    memset(p->parts, 0, sizeof p->parts);
+    if (read != 5 || p->epoch < 0 || p->step < 0) return false;
+    double *q = p->parts;
+    return !text[end] ||
+           sscanf(text + end, " parts %la %la %la %la %la", &q[0], &q[1], &q[2], &q[3], &q[4]) == 5;
 }

@@ -8,33 +8,38 @@
 
 #include "io/weights.h"
 
+enum { RB_PARTS = 5, RB_PROGRESS_TEXT = 320 };
 enum { RB_RUN_PATH = 3600, RB_RUN_BEST_NAME = 32 };
 
 typedef struct rb_run_folder {
     char path[RB_RUN_PATH];
-    char *results; /* text of results.csv so far; owned */
-    bool average;  /* its rows tell of the weights themselves, too */
+    char *results;       /* text of results.csv so far; owned */
+    const char *metrics; /* names of the columns that a validation fills, "val_loss,top1" */
+    bool average;        /* its rows tell of the weights themselves, too */
 } rb_run_folder;
 
 typedef struct rb_epoch_result {
-    int epoch, grid;                                 /* 1-based */
-    double lr, train_loss, val_loss, top1, top5;     /* of what is judged: with an average, that */
-    double weights_loss, weights_top1, weights_top5; /* then of the weights themselves; else not written */
+    int epoch, grid; /* 1-based */
+    double lr, train_loss;
+    int metrics;                    /* as many as the run folder has columns */
+    const double *judged, *weights; /* of what is judged; with an average that, then of the weights, too */
 } rb_epoch_result;
 
 /* Where a run stands. Exact: doubles are written in hexadecimal. */
 typedef struct rb_progress {
-    int epoch, step;  /* epochs done, and steps of the next one */
-    int pictures;     /* of the training split: another number would change every batch */
-    double loss_sum;  /* over those steps */
-    double best_top1; /* −1 before the first validation */
+    int epoch, step;        /* epochs done, and steps of the next one */
+    int pictures;           /* of the training split: another number would change every batch */
+    double loss_sum;        /* over those steps */
+    double parts[RB_PARTS]; /* of a detector's loss, likewise: rpn_cls, rpn_bbox, cls, bbox, mask */
+    double best_score;      /* −1 before the first validation */
 } rb_progress;
 
 /* The file NAME inside the folder. */
 const char *rb_run_file(const rb_run_folder *run, const char *name, char path[4096]);
-/* A new run: makes the folders and writes args.json; refuses a folder that already holds a run. */
+/* A new run: makes the folders and writes args.json; refuses a folder that already holds a run. `metrics`
+ * stays the caller's; a reopened run is given it before its results are touched. */
 revbifpn_status rb_run_create(rb_run_folder *run, const char *path, const revbifpn_train_config *args,
-                              rb_error *err) RB_CHECKED;
+                              const char *metrics, rb_error *err) RB_CHECKED;
 /* Reads the args.json of an existing run; touches nothing. */
 revbifpn_status rb_run_read_args(rb_run_folder *run, const char *path, revbifpn_train_config *args,
                                  char **strings, rb_error *err) RB_CHECKED;
@@ -56,7 +61,7 @@ void rb_run_best_name(int epoch, char name[RB_RUN_BEST_NAME]);
 revbifpn_status rb_run_keep_best(const rb_run_folder *run, int epochs, rb_error *err) RB_CHECKED;
 
 /* The "training" record of a checkpoint. */
-void rb_progress_to_text(const rb_progress *progress, char text[160]);
+void rb_progress_to_text(const rb_progress *progress, char text[RB_PROGRESS_TEXT]);
 bool rb_progress_from_text(const char *text, rb_progress *progress);
 
 #endif

@@ -8,6 +8,8 @@
 
 #include "revbifpn.h"
 
+enum { RB_MILESTONES = 16 };
+
 typedef struct rb_schedule {
     revbifpn_schedule kind;
     double rate, warmup_rate, least; /* η₀, η_w, η_min */
@@ -20,7 +22,13 @@ typedef struct rb_schedule {
     double noise_from, noise_to;     /* units of t; none when noise_to ≤ noise_from */
     double noise_most, noise_deviation;
     uint64_t seed;
+    double milestone[RB_MILESTONES]; /* units of t */
+    int milestones;
+    double steps_warm, ratio; /* the warm-up by steps */
 } rb_schedule;
+
+/* Rising positive numbers, "8,11": how many, 0 when the text is none of that. */
+int rb_milestones_parse(const char *text, double numbers[RB_MILESTONES]);
 
 /* The schedule of a run in its units of time: steps when the arguments say so (`steps` an epoch), else
  * epochs. */
@@ -33,9 +41,13 @@ int rb_schedule_epochs(const revbifpn_train_config *args);
  *   poly       η_min + (η₀ − η_min)(1 − t^k/T^k)^power, likewise
  *   step       η₀·γ^⌊t/d⌋
  *   constant   η₀
+ *   milestones η₀·γ^(how many of them t has reached)
  *   rise_fall  η₀·(t + 1)/w while t < w, then η₀·½(1 + cos(π(t − w)/(T − w))); only by steps
  * times 1 + z in the range of noise: z normal, drawn again until |z| is below its limit, named by seed and t.
  */
 double rb_schedule_rate(const rb_schedule *schedule, double t);
+
+/* … and what that is multiplied by after k steps of the run: 1 − (1 − k/W)(1 − r), 1 from step W on. */
+double rb_schedule_warmth(const rb_schedule *schedule, int64_t k);
 
 #endif

@@ -5,11 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "data/sampler.h"
 #include "eval/evaluate.h"
 #include "model/config.h"
-
-enum { RING = 4 };
+#include "train/task.h"
 
 /* On resume the run's own arguments hold, but for these. */
 static revbifpn_status override(revbifpn_train_config *args, const revbifpn_train_config *given,
@@ -57,116 +55,33 @@ fail:
 }
 
 static revbifpn_status open_data(rb_trainer *t, rb_error *err) {
-    revbifpn_status status;
-    rb_dataset_options options = {
-        .purpose = RB_DATASET_TRAIN, .val_fraction = t->args.val_fraction, .seed = t->args.seed};
-    if (*t->args.val_data) options.val_root = t->args.val_data;
-    TRY(rb_dataset_open(&t->data, t->args.data, &options, err));
-    revbifpn_model_config *c = &t->args.model;
-    if (!c->classes) c->classes = t->data.classes;
-    if (c->classes != t->data.classes)
-        return rb_fail(err, REVBIFPN_BAD_DATA, "%s has %d classes, the network %d", t->args.data,
-                       t->data.classes, c->classes);
-    int entries = rb_sampler_entries(t->data.train.count, t->args.aug_repeats);
-    t->batches = rb_sampler_batches(entries, t->args.batch, true);
+    revbifpn_status status = t->task->open_data(t, err);
     t->steps = t->batches / t->args.accumulate + (t->batches % t->args.accumulate > 0);
     t->schedule = rb_schedule_of(&t->args, t->steps);
     t->epochs = rb_schedule_epochs(&t->args);
-    if (!t->steps)
-        return rb_fail(err, REVBIFPN_BAD_DATA, "%s: %d training pictures do not fill one batch of %d",
-                       t->args.data, entries, t->args.batch);
-    return REVBIFPN_OK;
-fail:
-    return status;
-}
-
-static revbifpn_status set_loader_options(rb_trainer *t, rb_error *err) {
-    revbifpn_status status;
-    const revbifpn_train_config *a = &t->args;
-    rb_loader_options *o = &t->train_options;
-    *o = (rb_loader_options){.split = &t->data.train,
-                             .batch = a->batch,
-                             .training = true,
-                             .seed = a->seed,
-                             .threads = a->workers,
-                             .ring = RING,
-                             .max_bad = a->max_bad,
-                             .stop = &t->stop,
-                             .repeats = a->aug_repeats,
-                             .decode = {.max_pixels = a->max_pixels, .apply_exif = a->apply_exif}};
-    o->decode.channels = rb_raster_channels(a->model.input_channels, a->bits);
-    o->train = rb_train_transform_default(a->model.image_width, a->model.image_height);
-    TRY(rb_train_augmentation(a, &o->train, &t->prepare_options, err));
-    t->val_options = *o;
-    t->val_options.training = false;
-    t->val_options.split = &t->data.val;
-    t->val_options.end_epoch = 1;
-    t->val_options.eval = (rb_eval_transform){.width = o->train.width,
-                                              .height = o->train.height,
-                                              .crop_pct = a->crop_pct,
-                                              .filter = RB_FILTER_BICUBIC};
-    if (!strcmp(a->interpolation, "bilinear")) t->val_options.eval.filter = RB_FILTER_BILINEAR;
-    return rb_eval_transform_check(&t->val_options.eval, err);
-fail:
-    return status;
-}
-
-static rb_shape batch_shape(const rb_trainer *t) {
-    const revbifpn_model_config *c = &t->args.model;
-    return (rb_shape){t->args.batch, c->image_height, c->image_width, c->input_channels};
-}
-
-static revbifpn_status build_network(rb_trainer *t, rb_error *err) {
-    revbifpn_status status;
-    TRY(rb_config_check(&t->args.model, err));
-    TRY(rb_model_create(&t->model, &t->args.model, err));
-    rb_model_set_precision(&t->model, t->args.precision);
-    TRY(rb_train_freeze(&t->model, &t->args, err));
-    return REVBIFPN_OK;
-fail:
-    return status;
-}
-
-/* What can be refused before the data is looked at. */
-static revbifpn_status check_network(const rb_trainer *t, rb_error *err) {
-    revbifpn_status status;
-    TRY(rb_config_check(&t->args.model, err));
-    rb_shape batch = batch_shape(t);
-    if (rb_mix_used(&t->prepare_options.mix) && t->prepare_options.mix.mode == RB_MIX_HALF) batch.n /= 2;
-    return rb_model_check_input(&t->args.model, batch, true, err);
-fail:
     return status;
 }
 
 static revbifpn_status allocate(rb_trainer *t, rb_error *err) {
     revbifpn_status status;
-    bool stored = t->args.activations == REVBIFPN_STORED;
-    rb_shape image = batch_shape(t);
-    int last = t->data.val.count % t->args.batch;
+    rb_shape image = t->image;
     rb_step_bytes bytes =
-        rb_step_bytes_join(rb_model_measure(&t->model, t->ops, t->pool, image, true, stored),
-                           rb_evaluation_bytes(&t->model, t->ops, t->pool, image, last));
-    TRY(rb_params_allocate(&t->model.params, true, err));
-    t->step = (rb_step){.model = &t->model,
-                        .stored = stored,
+        rb_step_bytes_join(t->task->measure(t, image, true), t->task->measure(t, image, false));
+    TRY(rb_params_allocate(&t->model->params, true, err));
+    t->step = (rb_step){.model = t->model,
+                        .stored = t->args.activations == REVBIFPN_STORED,
                         .bn_update_double = t->args.bn_update_double,
                         .loss = rb_train_loss(&t->args),
                         .seed = t->args.seed};
     rb_optimizer_options options = rb_train_optimizer(&t->args);
-    options.frozen = t->model.frozen_params;
-    options.backbone = t->model.head_params;
+    options.frozen = t->model->frozen_params;
+    options.backbone = t->model->head_params;
     options.backbone_scale = t->args.backbone_lr_scale;
     TRY(rb_step_open(&t->step, t->ops, t->pool, &bytes, &options, err));
-    TRY(rb_trace_open(&t->trace, &t->model.params, t->args.hash, err));
-    t->prepare_options.classes = t->data.classes;
-    TRY(rb_prepare_open(&t->prepare, &t->prepare_options, err));
+    TRY(rb_trace_open(&t->trace, &t->model->params, t->args.hash, err));
     t->info = (rb_weights_info){.config = t->args.model, .preprocess = rb_preprocess_default()};
     TRY(rb_train_statistics(&t->args, &t->info.preprocess, err));
-    t->info.preprocess.crop_pct = t->args.crop_pct;
-    t->info.preprocess.bits = t->train_options.decode.channels ? 16 : 8;
-    if (t->val_options.eval.filter == RB_FILTER_BILINEAR)
-        strcpy(t->info.preprocess.interpolation, "bilinear");
-    return rb_weights_info_set_classes(&t->info, t->data.class_names, t->data.classes, err);
+    return t->task->prepare(t, err);
 fail:
     return status;
 }
@@ -176,10 +91,10 @@ static revbifpn_status check_classes(const rb_trainer *t, const rb_weights_info 
     char difference[200];
     if (!rb_config_equal_architecture(&saved->config, &t->args.model, difference, sizeof difference))
         return rb_fail(err, REVBIFPN_BAD_FILE, "%s: of another network than args.json: %s", path, difference);
-    for (int i = 0; i < saved->class_count; i++)
-        if (strcmp(saved->classes[i], t->data.class_names[i]))
+    for (int i = 0; i < saved->class_count && i < t->info.class_count; i++)
+        if (strcmp(saved->classes[i], t->info.classes[i]))
             return rb_fail(err, REVBIFPN_BAD_DATA, "%s: class %d is '%s', in %s it is '%s'", path, i,
-                           saved->classes[i], t->args.data, t->data.class_names[i]);
+                           saved->classes[i], t->args.data, t->info.classes[i]);
     return REVBIFPN_OK;
 }
 
@@ -187,9 +102,9 @@ static revbifpn_status check_classes(const rb_trainer *t, const rb_weights_info 
 static revbifpn_status read_place(rb_trainer *t, const char *training, const char *path, rb_error *err) {
     rb_progress *p = &t->progress;
     bool read = rb_progress_from_text(training, p);
-    if (read && p->pictures != t->data.train.count)
+    if (read && p->pictures != t->pictures)
         return rb_fail(err, REVBIFPN_BAD_DATA, "%s has %d training pictures, but this run was started on %d",
-                       t->args.data, t->data.train.count, p->pictures);
+                       t->args.data, t->pictures, p->pictures);
     t->step.optimizer.steps = (uint64_t)p->epoch * (uint64_t)t->steps + (uint64_t)p->step;
     if (read && p->step <= t->steps) return REVBIFPN_OK;
     return rb_fail(err, REVBIFPN_BAD_FILE, "%s: metadata: \"training\" says no place in this run", path);
@@ -204,7 +119,7 @@ static revbifpn_status read_checkpoint(rb_trainer *t, const char *path, rb_error
     TRY(rb_tensor_file_open(&file, path, err));
     TRY(rb_weights_read_info(file, &saved, err));
     TRY(check_classes(t, &saved, path, err));
-    TRY(rb_weights_read(file, &t->model.params, &checkpoint, err));
+    TRY(rb_weights_read(file, &t->model->params, &checkpoint, err));
     t->step.k = saved.grid;
     memcpy(t->info.preprocess.mean, saved.preprocess.mean, sizeof saved.preprocess.mean);
     memcpy(t->info.preprocess.std, saved.preprocess.std, sizeof saved.preprocess.std);
@@ -230,31 +145,34 @@ static void note_statistics(rb_trainer *t) {
 static revbifpn_status start(rb_trainer *t, bool resume, const char *out, rb_error *err) {
     revbifpn_status status;
     char path[4096];
-    t->progress = (rb_progress){.pictures = t->data.train.count, .best_top1 = -1};
-    rb_params_init(&t->model.params, t->args.seed, t->pool);
+    t->progress = (rb_progress){.pictures = t->pictures, .best_score = -1};
+    rb_params_init(&t->model->params, t->args.seed, t->pool);
     rb_run_file(&t->run, "checkpoint.safetensors", path);
     bool checkpoint = resume && !access(path, F_OK);
-    if (*t->args.weights && !checkpoint) TRY(rb_train_read_weights(t, err));
+    if (*t->args.weights && !checkpoint) TRY(t->task->read_weights(t, err));
     rb_optimizer_start(&t->step.optimizer);
     if (checkpoint) TRY(read_checkpoint(t, path, err));
-    if (!resume) TRY(rb_run_create(&t->run, out, &t->args, err));
+    if (!resume) TRY(rb_run_create(&t->run, out, &t->args, t->task->metrics, err));
     if (!checkpoint) note_statistics(t);
     if (resume) {
+        t->run.metrics = t->task->metrics;
         TRY(rb_run_save_args(&t->run, &t->args, err));
         TRY(rb_run_rewind_results(&t->run, t->progress.epoch, err));
         TRY(rb_run_keep_best(&t->run, t->progress.epoch, err));
     }
     t->finished = t->progress.epoch >= t->epochs;
     TRY(rb_trace_begin(&t->trace, &t->run, &t->progress, t->steps, err));
-    int first = t->progress.step * t->args.accumulate; /* the last step of an epoch may have had fewer */
-    t->train_options.epoch = (uint64_t)t->progress.epoch;
-    t->train_options.first_batch = first < t->batches ? first : t->batches;
-    t->train_options.end_epoch = (uint64_t)t->epochs;
     if (t->finished) return REVBIFPN_OK;
     TRY(rb_record_open(t, err));
-    return rb_loader_open(&t->loader, &t->train_options, err);
+    return t->task->begin(t, err);
 fail:
     return status;
+}
+
+static const rb_run_task *task_of(revbifpn_task task) {
+    return task == REVBIFPN_DETECT    ? &rb_detect_task
+           : task == REVBIFPN_SEGMENT ? &rb_segment_task
+                                      : &rb_classify_task;
 }
 
 revbifpn_status rb_trainer_open(rb_trainer *t, const revbifpn_train_config *config, bool resume,
@@ -263,11 +181,11 @@ revbifpn_status rb_trainer_open(rb_trainer *t, const revbifpn_train_config *conf
     revbifpn_status status;
     *t = (rb_trainer){.ops = ops, .pool = pool};
     TRY(find_arguments(t, config, resume, err));
-    TRY(set_loader_options(t, err));
-    TRY(check_network(t, err));
+    t->task = task_of(t->args.task);
+    TRY(t->task->check(t, err));
     TRY(open_data(t, err));
-    TRY(build_network(t, err));
-    TRY(check(user, &t->model, batch_shape(t), &t->args, err));
+    TRY(t->task->build(t, err));
+    TRY(check(user, t, err));
     TRY(allocate(t, err));
     return start(t, resume, config->out, err);
 fail:
@@ -275,15 +193,12 @@ fail:
 }
 
 void rb_trainer_close(rb_trainer *t) {
-    rb_loader_close(&t->loader);
     rb_record_close(&t->record);
-    rb_prepare_close(&t->prepare);
     rb_trace_close(&t->trace);
     rb_step_close(&t->step);
-    rb_model_close(&t->model);
+    if (t->task) t->task->close(t);
     rb_weights_info_close(&t->info);
     rb_run_close(&t->run);
-    rb_dataset_close(&t->data);
     rb_free(t->strings);
     *t = (rb_trainer){0};
 }

@@ -31,4 +31,7 @@ revbifpn_status rb_train_freeze(rb_model *model, const revbifpn_train_config *ar
  * what begins anew. BAD_ARGUMENT when it is another network, BAD_FILE. */
 revbifpn_status rb_train_read_weights(rb_trainer *t, rb_error *err) RB_CHECKED;
 
+/* The same for a detector: all of it when the weights are for one like it, else the backbone. */
+revbifpn_status rb_train_read_detector(rb_trainer *t, rb_error *err) RB_CHECKED;
+
 #endif

@@ -43,47 +43,58 @@ static void lower_grid(rb_step *s, const rb_pass *pass, rb_step_report *report) 
                  ldexp(pass->largest, -pass->k), s->k, before);
 }
 
-static revbifpn_status take_loss(rb_step *s, int samples, rb_targets targets, int batches, double *loss,
-                                 rb_error *err) {
-    rb_model *m = s->model;
-    rb_loss l = s->loss;
-    l.n = samples;
+/* A batch of a classifier. */
+typedef struct classified {
+    rb_step *step;
+    const rb_images *images;
+    rb_targets targets;
+} classified;
+
+static revbifpn_status take_loss(const classified *c, int batches, double *loss, rb_error *err) {
+    rb_model *m = c->step->model;
+    rb_loss l = c->step->loss;
+    l.n = c->images->shape.n;
     l.classes = m->config.classes;
     l.logits = m->logits;
-    l.labels = targets.labels;
-    l.soft = targets.soft;
+    l.labels = c->targets.labels;
+    l.soft = c->targets.soft;
     l.batches = batches;
-    rb_exec_enter(&s->exec, (rb_operation){.part = RB_PART_LOSS});
-    rb_loss_run(&s->exec, &l, loss, m->d_logits);
+    rb_exec_enter(&c->step->exec, (rb_operation){.part = RB_PART_LOSS});
+    rb_loss_run(&c->step->exec, &l, loss, m->d_logits);
     if (isfinite(*loss)) return REVBIFPN_OK;
     return rb_fail(err, REVBIFPN_NOT_FINITE, "head.fc: the loss is not finite (%g)", *loss);
 }
 
-/* Forward, loss and backward; `pass` says what the batch found out about the grid. */
-static revbifpn_status add_gradients(rb_step *s, rb_pass *pass, const rb_images *images, rb_targets targets,
-                                     int batch, int batches, double *loss) {
+static revbifpn_status classify(void *user, rb_pass *pass, int batches, double *loss) {
     revbifpn_status status;
-    rb_model *m = s->model;
-    rb_exec_enter(&s->exec, (rb_operation){.part = RB_PART_OPTIMIZER});
-    if (!batch) rb_zero(&s->exec, m->params.gradient, m->params.trained * sizeof(float));
-    TRY(rb_model_forward_on_a_grid(m, pass, images));
-    TRY(take_loss(s, images->shape.n, targets, batches, loss, pass->err));
-    TRY(rb_model_backward(m, pass));
-    rb_exec_enter(&s->exec, (rb_operation){.part = RB_PART_OPTIMIZER});
-    return check_gradients(s, pass->err);
+    classified *c = user;
+    TRY(rb_model_forward_on_a_grid(c->step->model, pass, c->images));
+    TRY(take_loss(c, batches, loss, pass->err));
+    status = rb_model_backward(c->step->model, pass);
 fail:
     return status;
 }
 
 revbifpn_status rb_step_add(rb_step *s, const rb_images *images, rb_targets targets, uint64_t index,
                             int batch, int batches, rb_step_report *report, rb_error *err) {
+    classified c = {s, images, targets};
+    return rb_step_add_body(s, classify, &c, index, batch, batches, report, err);
+}
+
+revbifpn_status rb_step_add_body(rb_step *s, rb_step_body *body, void *user, uint64_t index, int batch,
+                                 int batches, rb_step_report *report, rb_error *err) {
     revbifpn_status status;
     double loss = 0;
+    rb_params *p = &s->model->params;
     rb_pass pass = {.exec = &s->exec, .err = err, .training = true, .stored = s->stored, .k = s->k};
     pass.seed = s->seed;
     pass.step = index;
     if (!batch) *report = (rb_step_report){0};
-    TRY(add_gradients(s, &pass, images, targets, batch, batches, &loss));
+    rb_exec_enter(&s->exec, (rb_operation){.part = RB_PART_OPTIMIZER});
+    if (!batch) rb_zero(&s->exec, p->gradient, p->trained * sizeof(float));
+    TRY(body(user, &pass, batches, &loss));
+    rb_exec_enter(&s->exec, (rb_operation){.part = RB_PART_OPTIMIZER});
+    TRY(check_gradients(s, err));
     report->loss += loss / batches;
     rb_model_move_statistics(s->model, &s->exec, s->bn_update_double);
     lower_grid(s, &pass, report);

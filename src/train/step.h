@@ -34,6 +34,9 @@ revbifpn_status rb_step_open(rb_step *step, const struct rb_ops *ops, rb_pool *p
                              rb_error *err) RB_CHECKED;
 void rb_step_close(rb_step *step);
 
+/* One batch forward and backward on `pass`: adds to the gradients those of *loss / batches. */
+typedef revbifpn_status rb_step_body(void *user, rb_pass *pass, int batches, double *loss);
+
 /* A step is one or more batches, then the update. rb_step_add runs batch `batch` (from 0) of `batches`
  * forward and backward and adds its gradients, those of its mean loss / batches; the running statistics move
  * with each batch. `index` counts the batches of the run and names the random numbers. When a state leaves
@@ -42,6 +45,10 @@ void rb_step_close(rb_step *step);
  * statistic, and the step is lost. */
 revbifpn_status rb_step_add(rb_step *step, const rb_images *images, rb_targets targets, uint64_t index,
                             int batch, int batches, rb_step_report *report, rb_error *err) RB_CHECKED;
+/* The same for any network on this backbone: what `body` does takes the place of forward, loss and backward.
+ */
+revbifpn_status rb_step_add_body(rb_step *step, rb_step_body *body, void *user, uint64_t index, int batch,
+                                 int batches, rb_step_report *report, rb_error *err) RB_CHECKED;
 /* Moves the weights by the gradients added, with learning rate `lr`. */
 void rb_step_update(rb_step *step, double lr);
 /* A step of one batch, all or nothing: when it fails no weight or statistic has moved. */

@@ -6,19 +6,27 @@
 #include <time.h>
 
 #include "base/host.h"
-#include "eval/evaluate.h"
 #include "train/setup.h"
+#include "train/task.h"
 
-static double milliseconds(void) {
+double rb_milliseconds(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
+double rb_milliseconds_since(double start) { return fmax(0, rb_milliseconds() - start); }
+
+uint64_t rb_trainer_batch_index(const rb_trainer *t, int batch) {
+    return (uint64_t)t->progress.epoch * (uint64_t)t->batches +
+           (uint64_t)t->progress.step * (uint64_t)t->args.accumulate + (uint64_t)batch;
+}
+
 /* Of the step after `steps`, in the current epoch. */
 static double rate_after(const rb_trainer *t, int64_t steps) {
     bool by_steps = t->args.sched_on_updates || t->args.sched == REVBIFPN_RISE_FALL;
-    return rb_schedule_rate(&t->schedule, by_steps ? (double)steps : t->progress.epoch);
+    double rate = rb_schedule_rate(&t->schedule, by_steps ? (double)steps : t->progress.epoch);
+    return rate * rb_schedule_warmth(&t->schedule, steps);
 }
 
 /* Adds a line to what this step has to say; when there is no room, the last line counts the rest. */
@@ -36,58 +44,22 @@ static void add_line(rb_trainer *t, revbifpn_log_level level, const char *line) 
 
 void rb_trainer_note(void *user, const char *line) { add_line(user, REVBIFPN_LOG_WARNING, line); }
 
-/* Files met since the last step, and what the step itself has to say. */
-static void collect_notes(rb_trainer *t, const rb_step_report *step) {
-    const rb_loader_issue *issues;
-    size_t count = rb_loader_issues(t->loader, &issues);
-    if (step->lowered) add_line(t, REVBIFPN_LOG_NOTICE, step->note);
-    for (; t->told < count; t->told++) {
-        char line[1200];
-        rb_loader_issue_line(&issues[t->told], "replaced by the next picture", line, sizeof line);
-        rb_trainer_note(t, line);
-    }
-}
-
-/* Adds the gradients of the next batch, `batch` of `batches` of this step; *waited_ms += waiting for it. */
-static revbifpn_status add_next(rb_trainer *t, int batch, int batches, rb_step_report *step,
-                                double *waited_ms, rb_error *err) {
-    revbifpn_status status;
-    rb_batch next;
-    double start = milliseconds();
-    t->stop.held = batch > 0; /* statistics have moved: only the end of the step is a place to resume from */
-    TRY(rb_loader_next(t->loader, &next, err));
-    t->stop.held = false;
-    *waited_ms += fmax(0, milliseconds() - start); /* a clock may be set back */
-    rb_images images = {.shape = {next.count, next.height, next.width, next.channels},
-                        .bytes = next.images,
-                        .words = next.words};
-    images.mean = t->info.preprocess.mean;
-    images.std = t->info.preprocess.std;
-    rb_prepare_batch(&t->prepare, &next, &images);
-    if (!t->record.collection.seen_count || (!batch && !t->progress.step))
-        TRY(rb_record_batch(t, &next, &images, err));
-    rb_targets targets = {.labels = next.labels, .soft = t->prepare.soft};
-    uint64_t index = (uint64_t)t->progress.epoch * (uint64_t)t->batches +
-                     (uint64_t)t->progress.step * (uint64_t)t->args.accumulate + (uint64_t)batch;
-    return rb_step_add(&t->step, &images, targets, index, batch, batches, step, err);
-fail:
-    return status;
-}
-
 static revbifpn_status train_on_next(rb_trainer *t, revbifpn_report *r, rb_error *err) {
     revbifpn_status status;
     rb_step_report step = {0};
-    double start = milliseconds();
+    double start = rb_milliseconds();
     int left = t->batches - t->progress.step * t->args.accumulate;
     int batches = left < t->args.accumulate ? left : t->args.accumulate;
-    for (int batch = 0; batch < batches; batch++) TRY(add_next(t, batch, batches, &step, &r->wait_ms, err));
+    for (int batch = 0; batch < batches; batch++)
+        TRY(t->task->add_batch(t, batch, batches, &step, &r->wait_ms, err));
     rb_trace_gradients(&t->trace, t->pool);
     rb_step_update(&t->step, r->lr);
     t->progress.step++;
     t->progress.loss_sum += step.loss;
-    r->step_ms = fmax(0, milliseconds() - start - r->wait_ms);
+    r->step_ms = fmax(0, rb_milliseconds_since(start) - r->wait_ms);
     r->loss = step.loss;
-    collect_notes(t, &step);
+    if (step.lowered) add_line(t, REVBIFPN_LOG_NOTICE, step.note);
+    t->task->tell_files(t);
     rb_step_record record = {
         .epoch = r->epoch, .step = t->progress.step, .grid = t->step.k, .lr = r->lr, .loss = r->loss};
     return rb_trace_step(&t->trace, t->pool, &record, err);
@@ -96,30 +68,15 @@ fail:
 }
 
 revbifpn_status rb_trainer_checkpoint(rb_trainer *t, rb_error *err) {
-    char path[4096], training[160];
+    char path[4096], training[RB_PROGRESS_TEXT];
     revbifpn_status status = rb_trace_sync(&t->trace, err);
     if (status != REVBIFPN_OK) return status;
     t->info.grid = t->step.k;
     rb_progress_to_text(&t->progress, training);
     rb_checkpoint checkpoint = rb_train_checkpoint(&t->step.optimizer);
     checkpoint.training = training;
-    return rb_weights_save(rb_run_file(&t->run, "checkpoint.safetensors", path), &t->model.params, &t->info,
+    return rb_weights_save(rb_run_file(&t->run, "checkpoint.safetensors", path), &t->model->params, &t->info,
                            &checkpoint, err);
-}
-
-static revbifpn_status validate(rb_trainer *t, revbifpn_metrics *out, rb_error *err) {
-    rb_evaluation e = {.model = &t->model,
-                       .exec = &t->step.exec,
-                       .k = t->step.k,
-                       .mean = t->info.preprocess.mean,
-                       .std = t->info.preprocess.std,
-                       .data = &t->val_options,
-                       .note = t->validated ? NULL : rb_trainer_note, /* once is enough */
-                       .judged = rb_record_judged,
-                       .user = t};
-    rb_collection_start(&t->record.collection);
-    t->validated = true;
-    return rb_evaluate(&e, out, err);
 }
 
 /* Weights as they are now, in weights/NAME. */
@@ -127,17 +84,18 @@ static revbifpn_status save_weights(rb_trainer *t, const char *name, rb_error *e
     char file[64], path[4096];
     t->info.grid = t->step.k;
     snprintf(file, sizeof file, "weights/%s.safetensors", name);
-    return rb_weights_save(rb_run_file(&t->run, file, path), &t->model.params, &t->info, NULL, err);
+    return rb_weights_save(rb_run_file(&t->run, file, path), &t->model->params, &t->info, NULL, err);
 }
 
 /* Judges what is in the weights now, and keeps it when it is the best so far. */
 static revbifpn_status judge(rb_trainer *t, revbifpn_report *r, rb_error *err) {
     revbifpn_status status;
     char name[RB_RUN_BEST_NAME];
-    TRY(validate(t, &r->val, err));
-    r->improved = r->val.top1 > t->progress.best_top1;
+    TRY(t->task->validate(t, &r->val, err));
+    double score = t->task->score(&r->val);
+    r->improved = score > t->progress.best_score;
     if (!r->improved) return REVBIFPN_OK;
-    t->progress.best_top1 = r->val.top1;
+    t->progress.best_score = score;
     rb_run_best_name(t->progress.epoch + 1, name);
     status = save_weights(t, name, err);
 fail:
@@ -147,7 +105,7 @@ fail:
 /* The same for the average, which takes the place of the weights meanwhile. */
 static revbifpn_status judge_average(rb_trainer *t, revbifpn_report *r, rb_error *err) {
     revbifpn_status status;
-    TRY(validate(t, &r->val_weights, err));
+    TRY(t->task->validate(t, &r->val_weights, err));
     rb_optimizer_swap_average(&t->step.optimizer);
     status = judge(t, r, err);
     if (status == REVBIFPN_OK) status = save_weights(t, "last_ema", err);
@@ -163,21 +121,19 @@ static revbifpn_status end_epoch(rb_trainer *t, revbifpn_report *r, rb_error *er
     TRY((t->args.model_ema ? judge_average : judge)(t, r, err));
     r->epoch_done = 1;
     if (!t->args.model_ema) r->val_weights = r->val;
-    rb_epoch_result row = {.epoch = t->progress.epoch + 1,
-                           .grid = t->step.k,
-                           .lr = r->lr,
-                           .train_loss = r->mean_loss,
-                           .val_loss = r->val.loss,
-                           .top1 = r->val.top1,
-                           .top5 = r->val.top5,
-                           .weights_loss = r->val_weights.loss,
-                           .weights_top1 = r->val_weights.top1,
-                           .weights_top5 = r->val_weights.top5};
+    double judged[RB_METRICS_MOST], weights[RB_METRICS_MOST];
+    rb_epoch_result row = {.epoch = t->progress.epoch + 1, .grid = t->step.k, .lr = r->lr};
+    row.train_loss = r->mean_loss;
+    row.metrics = t->task->values(&r->val, judged);
+    row.judged = judged;
+    t->task->values(&r->val_weights, weights);
+    row.weights = weights;
     TRY(save_weights(t, "last", err));
     TRY(rb_run_add_result(&t->run, &row, err));
     t->progress.epoch++;
     t->progress.step = 0;
     t->progress.loss_sum = 0;
+    memset(t->progress.parts, 0, sizeof t->progress.parts);
     t->finished = t->progress.epoch >= t->epochs;
     TRY(rb_record_epoch(t, r, err));
     TRY(rb_trainer_checkpoint(t, err));

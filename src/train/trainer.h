@@ -10,17 +10,31 @@
 #include "train/step.h"
 #include "train/trace.h"
 
-typedef struct rb_trainer {
-    revbifpn_train_config args; /* as resolved; its strings live in `strings` */
-    char *strings;
-    const struct rb_ops *ops;
-    rb_pool *pool;
+/* What a classifier's run has of its own. */
+typedef struct rb_classify_run {
     rb_dataset data;
     rb_loader *loader; /* of the training split */
     rb_loader_options train_options, val_options;
     rb_prepare_options prepare_options;
     rb_prepare prepare; /* between the loader and the network */
     rb_model model;
+    size_t told;    /* unreadable files already reported */
+    bool validated; /* in this process: its files have been reported */
+} rb_classify_run;
+
+struct rb_run_task;
+struct rb_detect_run;
+typedef struct rb_trainer {
+    revbifpn_train_config args; /* as resolved; its strings live in `strings` */
+    char *strings;
+    const struct rb_ops *ops;
+    rb_pool *pool;
+    const struct rb_run_task *task;
+    rb_model *model;              /* the task's; its list has all tensors */
+    int pictures;                 /* of the training split */
+    rb_shape image;               /* of a full batch; of a detector the largest kind */
+    rb_classify_run classify;     /* of that task … */
+    struct rb_detect_run *detect; /* … and of this one: NULL */
     rb_step step;
     rb_weights_info info;
     rb_run_folder run;
@@ -34,18 +48,15 @@ typedef struct rb_trainer {
     int epochs;  /* of the run, cycles and cooldown included */
     rb_schedule schedule;
     rb_stop stop; /* asked between steps, in validation and while waiting for pictures */
-    size_t told;  /* unreadable files already reported */
     bool finished;
-    bool validated;       /* in this process: its files have been reported */
     char start_note[600]; /* for the first step to tell */
     char note[8192];      /* lines of the last step */
     size_t said;          /* their length, but for … */
     int unsaid;           /* lines that found no room */
 } rb_trainer;
 
-/* What the plan of a run needs to know before anything is allocated. */
-typedef revbifpn_status rb_plan_check(void *user, rb_model *network, rb_shape image,
-                                      const revbifpn_train_config *args, rb_error *err);
+/* What the plan of a run needs to know before anything is allocated: the network is built. */
+typedef revbifpn_status rb_plan_check(void *user, rb_trainer *t, rb_error *err);
 
 /* Reads the folder and args (on resume those of the run), builds the network, asks `check` (which may
  * refuse), then allocates, starts or resumes. The trainer is zeroed first and must be closed also after a

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "golden_case.h"
+#include "golden_compare.h"
 #include "io/weights.h"
 #include "model/config.h"
 #include "model/model.h"

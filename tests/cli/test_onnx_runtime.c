@@ -4,6 +4,7 @@
 #include "cli/runs.h"
 
 #include "golden_case.h"
+#include "golden_compare.h"
 #include "io/weights.h"
 #include "model/config.h"
 #include "small_run.h"

@@ -33,7 +33,7 @@ static void seven_networks_to_the_unit(void **state) {
         uint64_t visited = 0;
         CHECK_OK(rb_config_named(f->name, &config, &err), &err);
         CHECK_OK(rb_model_create(&model, &config, &err), &err);
-        CHECK_OK(rb_model_cost(&model, f->side, f->side, sum, &visited, &total, &err), &err);
+        CHECK_OK(rb_model_cost(&model, f->side, f->side, sum, &visited, &total, NULL, &err), &err);
         assert_true(config.image_width == f->side && config.image_height == f->side);
         assert_true(total.parameters == f->parameters && model.params.parameters == f->parameters);
         assert_true(total.macs == f->conv + f->linear && visited == total.macs);

@@ -14,6 +14,7 @@
 #include "onnx/graph.h"
 #include "small_run.h"
 #include "golden_case.h"
+#include "golden_compare.h"
 
 /* ---- a reader of the wire format ---- */
 

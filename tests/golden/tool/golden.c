@@ -6,6 +6,19 @@
 #include <stdlib.h>
 
 #include "golden_case.h"
+#include "golden_detect.h"
+
+static bool run_detect(const char *path, rb_cpu_level level) {
+    golden_detect r;
+    rb_error err = {0};
+    if (golden_detect_run(path, level, rb_usable_processors(), &r, &err)) {
+        fprintf(stderr, "golden: %s\n", err.text);
+        return false;
+    }
+    golden_detect_print(&r);
+    fflush(stdout);
+    return r.pass;
+}
 
 int main(int argc, char **argv) {
     double log_ratio = 0;
@@ -21,6 +34,10 @@ int main(int argc, char **argv) {
     for (int i = 1; i < argc; i++) {
         golden_result r;
         rb_error err = {0};
+        if (golden_is_detect(argv[i])) {
+            bad |= !run_detect(argv[i], (rb_cpu_level)level);
+            continue;
+        }
         if (golden_run(argv[i], (rb_cpu_level)level, rb_usable_processors(), &r, &err)) {
             fprintf(stderr, "golden: %s\n", err.text);
             bad = 1;

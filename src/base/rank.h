@@ -1,6 +1,6 @@
-/* Detections by falling score, equal ones in their order. */
-#ifndef RB_EVAL_COCO_RANK_H
-#define RB_EVAL_COCO_RANK_H
+/* Sorting by falling score, equal ones in their order. */
+#ifndef RB_BASE_RANK_H
+#define RB_BASE_RANK_H
 
 #include <stddef.h>
 #include <stdint.h>

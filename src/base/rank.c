@@ -1,4 +1,4 @@
-#include "eval/coco_rank.h"
+#include "base/rank.h"
 
 #include <string.h>
 

@@ -1,0 +1,52 @@
+#include "detector.h"
+
+#include <string.h>
+
+#include "print.h"
+
+enum { WIDTH = 1344, HEIGHT = 800, LONG_SIDE = 1333, SHORT_SIDE = 800, MOST = 16384 };
+
+bool cli_detects(const cli_args *args) { return strcmp(cli_text(args, "task"), "classify") != 0; }
+
+revbifpn_status cli_detector(const cli_args *args, revbifpn *ctx, revbifpn_detector_config *out) {
+    *out = revbifpn_default_detector_config();
+    revbifpn_status status = cli_model(args, ctx, &out->backbone);
+    if (status != REVBIFPN_OK) return status;
+    if (!cli_get(args, "imgsz")->set) {
+        out->backbone.image_width = WIDTH;
+        out->backbone.image_height = HEIGHT;
+    }
+    if (cli_given(args, "classes")) out->classes = (int)cli_int(args, "classes");
+    out->masks = !strcmp(cli_text(args, "task"), "segment");
+    out->channels = (int)cli_int(args, "fpn");
+    out->features = (int)cli_int(args, "fc");
+    return REVBIFPN_OK;
+}
+
+revbifpn_task cli_task(const cli_args *args) {
+    const char *task = cli_text(args, "task");
+    return !strcmp(task, "detect")    ? REVBIFPN_DETECT
+           : !strcmp(task, "segment") ? REVBIFPN_SEGMENT
+                                      : REVBIFPN_CLASSIFY;
+}
+
+int cli_detector_run(const cli_args *args, revbifpn_train_config *c) {
+    const cli_value *size = cli_get(args, "imgsz");
+    const char *scales = cli_text(args, "scales");
+    int width = size->set ? size->width : LONG_SIDE, height = size->set ? size->height : SHORT_SIDE;
+    c->task = cli_task(args);
+    c->fpn = (int)cli_int(args, "fpn");
+    c->fc = (int)cli_int(args, "fc");
+    if (!c->task) {
+        if (scales) return cli_usage(args, "--scales is for --task detect and segment");
+        return CLI_OK;
+    }
+    c->long_side = width > height ? width : height;
+    c->short_side = width > height ? height : width;
+    char rest;
+    if (scales && (sscanf(scales, "%d..%d%c", &c->scale_low, &c->scale_high, &rest) != 2 ||
+                   c->scale_low < 32 || c->scale_high < c->scale_low || c->scale_high > MOST))
+        return cli_usage(args, "--scales '%.40s': two rising numbers in 32 … %d, for instance 480..800",
+                         scales, MOST);
+    return CLI_OK;
+}

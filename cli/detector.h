@@ -1,0 +1,20 @@
+/* Detectors as the options name them. */
+#ifndef REVBIFPN_CLI_DETECTOR_H
+#define REVBIFPN_CLI_DETECTOR_H
+
+#include <revbifpn.h>
+
+#include "options.h"
+
+/* Whether --task names one. */
+bool cli_detects(const cli_args *args);
+/* The detector of --task, --model, --channels, --classes, --fpn and --fc. Its picture is --imgsz or 1344 ×
+ * 800, COCO's usual one padded: in out->backbone. */
+revbifpn_status cli_detector(const cli_args *args, revbifpn *ctx, revbifpn_detector_config *out);
+
+revbifpn_task cli_task(const cli_args *args);
+/* What --task, --fpn, --fc, --imgsz and --scales say of a run that trains one; its data names the classes.
+ * BAD_ARGUMENT is told on stderr: CLI_OK or CLI_USAGE. */
+int cli_detector_run(const cli_args *args, revbifpn_train_config *config);
+
+#endif

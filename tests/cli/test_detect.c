@@ -1,0 +1,157 @@
+/* Detectors as whole runs: trained from a COCO folder, killed and resumed, begun from other weights.
+ * SLOW-TEST */
+#define _GNU_SOURCE
+#include "cli/runs.h"
+
+#include "base/rng.h"
+
+enum { KILLS = 8 };
+
+static char work[4096], data[4200], network[4200], whole[4200];
+
+static const char *train_line(const char *task, const char *out, const char *extra) {
+    static char line[16000];
+    put(line, sizeof line,
+        "train --task %s --data %s --model %s --fpn 16 --fc 24 --imgsz 96 --scales 64..96 --epochs 2 --seed "
+        "7 "
+        "--out %s %s",
+        task, data, network, out, extra);
+    return line;
+}
+
+static char *first_line(const char *run, const char *file) {
+    char path[4200];
+    size_t size;
+    char *text = file_bytes(path_of(path, run, file), &size);
+    assert_non_null(text);
+    text[strcspn(text, "\n")] = 0;
+    return text;
+}
+
+static void a_run_leaves_what_runs_leave(void **state) {
+    (void)state;
+    static const char *const names[] = {"args.json",
+                                        "results.csv",
+                                        "steps.jsonl",
+                                        "weights/last.safetensors",
+                                        "weights/best.safetensors",
+                                        "checkpoint.safetensors"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) assert_true(has_file(whole, names[i]));
+    char *header = first_line(whole, "results.csv");
+    assert_string_equal(header, "epoch,lr,train_loss,ap,ap50,ap75,ap_small,ap_medium,ap_large,ar1,ar10,ar100,"
+                                "ar_small,ar_medium,ar_large,mask_ap,mask_ap50,mask_ap75,mask_ap_small,"
+                                "mask_ap_medium,mask_ap_large,mask_ar1,mask_ar10,mask_ar100,mask_ar_small,"
+                                "mask_ar_medium,mask_ar_large,grid");
+    free(header);
+}
+
+static void threads_and_stored_activations_give_the_same_bits(void **state) {
+    (void)state;
+    char other[4200];
+    command_works("%s", train_line("segment", path_of(other, work, "one"), "--threads 1 --workers 0"));
+    assert_same_run(other, whole);
+    command_works("%s", train_line("segment", path_of(other, work, "kept"), "--activations stored"));
+    assert_same_run(other, whole);
+}
+
+/* Killed anywhere, a run that goes on ends in the bytes of the undisturbed one. */
+static void killed_runs_end_the_same(void **state) {
+    (void)state;
+    char killed[4200], other[4200];
+    path_of(killed, work, "killed");
+    double start = now_ms();
+    command_works("%s", train_line("segment", path_of(other, work, "timed"), "--checkpoint-steps 1"));
+    double time = now_ms() - start;
+    rb_rng rng = rb_rng_open(5, RB_PURPOSE_TEST, 0, 0);
+    int resumed = 0;
+    for (int i = 0; i < KILLS; i++) {
+        char line[4400];
+        put(line, sizeof line, "rm -rf %s", killed);
+        assert_int_equal(system(line), 0);
+        command_child p =
+            command_start(train_line("segment", killed, i % 2 ? "--checkpoint-steps 1" : ""), NULL);
+        pause_ms(time * (0.1 + 0.9 * (double)rb_rng_below(&rng, 1000) / 1000));
+        kill(p.id, SIGKILL);
+        command_result r = command_wait(&p);
+        command_forget(&r);
+        if (!has_file(killed, "args.json")) continue;
+        command_works("train --resume %s --threads %d", killed, 1 + i % 3);
+        assert_same_run(killed, whole);
+        resumed++;
+    }
+    assert_true(resumed >= KILLS / 2);
+}
+
+/* A classifier's backbone, and a whole detector, begin another run; what begins anew is told. */
+static void other_weights_begin_a_run(void **state) {
+    (void)state;
+    char pictures[4200], classifier[4200], run[4200], weights[4300];
+    make_set(path_of(pictures, work, "pictures"), 2, 8, 4, 64);
+    command_works("train --data %s --model %s --imgsz 64 --batch 4 --epochs 1 --out %s", pictures, network,
+                  path_of(classifier, work, "classifier"));
+    put(weights, sizeof weights, "--weights %s/weights/last.safetensors", classifier);
+    command_result r = command("%s", train_line("detect", path_of(run, work, "from_classifier"), weights));
+    if (r.code) fail_msg("%s", r.err);
+    assert_non_null(strstr(r.err, "is a classifier: all behind the neck begins anew"));
+    command_forget(&r);
+    put(weights, sizeof weights, "--weights %s/weights/last.safetensors", whole);
+    r = command("%s", train_line("segment", path_of(run, work, "from_detector"), weights));
+    if (r.code) fail_msg("%s", r.err);
+    assert_null(strstr(r.err, "anew"));
+    command_forget(&r);
+    r = command("%s", train_line("detect", path_of(run, work, "without_masks"), weights));
+    if (r.code) fail_msg("%s", r.err);
+    assert_non_null(strstr(r.err, "another detector"));
+    command_forget(&r);
+}
+
+static void wrong_arguments_are_refused(void **state) {
+    (void)state;
+    char nowhere[4200], pictures[4200];
+    path_of(nowhere, work, "nowhere");
+    path_of(pictures, work, "pictures");
+    command_refuses(2, "--recipe imagenet is for classifiers", "%s",
+                    train_line("detect", nowhere, "--recipe imagenet"));
+    command_refuses(2, "--recipe 1x is for detectors", "train --data %s --recipe 1x", pictures);
+    command_refuses(2, "--scales is for --task", "train --data %s --scales 64..96", pictures);
+    command_refuses(2, "mixup: not for detectors", "%s", train_line("detect", nowhere, "--mixup 0.2"));
+    command_refuses(2, "milestones '8,3'", "%s", train_line("detect", nowhere, "--milestones 8,3"));
+    command_refuses(1, "annotations", "train --task detect --data %s --out %s", pictures, nowhere);
+    command_refuses(3, "the plan needs", "%s", train_line("detect", nowhere, "--max-memory 1M"));
+    assert_false(has_file(nowhere, "args.json"));
+}
+
+static int prepare(void **state) {
+    (void)state;
+    rb_error err = {0};
+    rb_synth_options options = {
+        .images_train = 12, .images_val = 5, .classes = 2, .side = 96, .seed = 3, .objects = 3};
+    make_folder(work);
+    path_of(data, work, "data");
+    path_of(whole, work, "whole");
+    CHECK_OK(rb_synth_objects(data, &options, NULL, NULL, &err), &err);
+    write_text(
+        path_of(network, work, "small.json"),
+        "{\"base\": \"s0\", \"name\": \"small\", \"widths\": [48, 48, 48, 48], \"blocks_per_level\": 1,"
+        " \"extension_levels\": 0, \"head_widths\": [16, 16, 16, 16], \"fc_features\": 32}\n");
+    command_works("%s", train_line("segment", whole, "--threads 2"));
+    return 0;
+}
+
+static int clean(void **state) {
+    (void)state;
+    remove_folder(work);
+    return 0;
+}
+
+int main(void) {
+    if (command_is_missing()) skip_all("the command is not built");
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_run_leaves_what_runs_leave),
+        cmocka_unit_test(threads_and_stored_activations_give_the_same_bits),
+        cmocka_unit_test(killed_runs_end_the_same),
+        cmocka_unit_test(other_weights_begin_a_run),
+        cmocka_unit_test(wrong_arguments_are_refused),
+    };
+    return cmocka_run_group_tests(tests, prepare, clean) ? 1 : 0;
+}
