@@ -291,22 +291,24 @@ static const cli_option convert_options[] = {
     {.heading = "Files",
      TEXT("weights", "FILE", "weights to read: safetensors, or .pth of PyTorch, by content")},
     {TEXT("out", "FILE|DIR",
-          "weights to write: NAME.safetensors, NAME.pth, NAME.pt or NAME.pth.tar; for shards a new folder"),
+          "weights to write: NAME.safetensors, NAME.pth, NAME.pt or NAME.pth.tar; for data a new folder"),
      .required = true},
     {TEXT("key", "KEY",
           "of a checkpoint with several state dicts, the one to take; default: state_dict, model")},
     {FLAG("ema", "the averaged weights of a timm checkpoint: --key state_dict_ema")},
     {TEXT("config", "FILE.json", "the network, when neither the file nor its tensors tell it")},
-    {.heading = "Shards", TEXT("data", "DIR", "instead of weights a data set, to be packed into shards")},
+    {.heading = "Data sets", TEXT("data", "DIR", "instead of weights a data set, to be packed into shards")},
     {INT("shards", NULL, 1, 1000000, "how many; a smaller split gets its part of them")},
     {BYTES("shard-size", "instead of how many: how large about, for instance 256M")},
     {SEED("seed of the order of the pictures in the shards")},
+    {CHOICE("to", "coco|voc|yolo", NULL, "instead of shards: a data set of objects in another form")},
+    {FLAG("masks", "with --to: outlines, too, not only boxes")},
     PROGRESS,
     MACHINE,
     END};
 
 static const cli_option check_options[] = {
-    {.heading = "Data", TEXT("data", "DIR", "a data set, as for train"), .required = true},
+    {.heading = "Data", TEXT("data", "DIR", "a data set, as for train; or one of objects"), .required = true},
     VAL_DATA,
     {INT("channels", "3", 1, 64, "channels of the pictures")},
     BITS,
@@ -423,14 +425,17 @@ const cli_verb cli_verbs[] = {
      "splits, "
      "misnamed, tiny, huge or grey, how classes and sizes are distributed, and mean and deviation of the "
      "channels. "
-     "Changes no picture. Exit status 4 when there are faults.",
+     "Of a data set of objects (COCO, Pascal VOC, YOLO) it also checks boxes and outlines. Changes no "
+     "picture. "
+     "Exit status 4 when there are faults.",
      check_options, verb_check},
-    {"convert", "weights from and to PyTorch's .pth; a data set into shards",
+    {"convert", "weights from and to PyTorch's .pth; data sets into other forms",
      "Reads weights and writes them in the format that the name of the new file gives; the values stay as "
      "they "
      "are. PyTorch reads the .pth with torch.load(FILE, weights_only=True). Or, with --data, packs the files "
      "of "
-     "a data set into shards of the WebDataset layout.",
+     "a data set into shards of the WebDataset layout; or, with --to, writes a data set of objects (COCO, "
+     "Pascal VOC, YOLO) in another of these forms.",
      convert_options, verb_convert},
     {"export", "a trained network as an ONNX file",
      "Writes a trained network as an ONNX file, for inference in other programs: input \"input\" "

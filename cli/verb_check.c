@@ -1,53 +1,18 @@
 /* revbifpn check: what is wrong with a data set, as text and as JSON. Exit status 4 when there are faults. */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include "print.h"
-#include "progress.h"
+#include "findings.h"
 #include "verbs.h"
 
-enum { SHOWN = 20 /* findings of a kind, without --all */ };
+static void show_progress(void *user, int done, int all) { cli_findings_progress(user, done, all); }
 
-typedef struct reporter {
-    const cli_args *args;
-    cli_progress progress;
-    FILE *json; /* of --json, or NULL */
-    FILE *classes;
-    char *text, *class_text; /* of json; what goes into "classes", collected while findings are written */
-    size_t size, class_size;
-    bool any_finding;
-    int told[REVBIFPN_FINDINGS];
-} reporter;
-
-static void show_progress(void *user, int done, int all) {
-    reporter *r = user;
-    cli_progress_count(&r->progress, done, all);
-}
+/* ---- pictures with a class ---- */
 
 static void show_finding(void *user, const revbifpn_finding *f) {
-    reporter *r = user;
-    if (r->told[f->kind]++ < SHOWN || cli_given(r->args, "all")) {
-        cli_progress_clear(&r->progress);
-        printf("%-16s %s: %s\n", f->name, f->path, f->text);
-    }
-    if (!r->json) return;
-    fprintf(r->json, "%s\n    {\"kind\": \"%s\", \"path\": ", r->any_finding ? "," : "", f->name);
-    cli_json_string(r->json, f->path);
-    fputs(", \"text\": ", r->json);
-    cli_json_string(r->json, f->text);
-    fputs("}", r->json);
-    r->any_finding = true;
+    cli_findings_add(user, (int)f->kind, f->name, f->path, f->text);
 }
 
 static void add_class(void *user, const char *name, int train, int val) {
-    reporter *r = user;
-    if (!r->classes) return;
-    fprintf(r->classes, "%s\n    {\"name\": ", ftell(r->classes) > 0 ? "," : "");
-    cli_json_string(r->classes, name);
-    fprintf(r->classes, ", \"train\": %d, \"val\": %d}", train, val);
+    FILE *out = cli_findings_class(user, name);
+    if (out) fprintf(out, ", \"train\": %d, \"val\": %d}", train, val);
 }
 
 static void print_reals(FILE *out, const char *key, const double *values, int count) {
@@ -59,10 +24,10 @@ static void print_reals(FILE *out, const char *key, const double *values, int co
     fputs("],\n", out);
 }
 
-/* The rest of the object, which began with "findings". */
-static void end_json(reporter *r, const revbifpn_check_report *p) {
-    FILE *out = r->json;
-    fprintf(out, "\n  ],\n  \"classes\": [%s\n  ],\n", r->class_text ? r->class_text : "");
+/* The rest of the object, after what was found. */
+static void end_json(cli_findings *f, const revbifpn_check_report *p) {
+    FILE *out = cli_findings_end(f);
+    if (!out) return;
     fprintf(out, "  \"train\": %d,\n  \"val\": %d,\n  \"faults\": %d,\n", p->train, p->val, p->faults);
     fprintf(out, "  \"smallest_class\": %d,\n  \"largest_class\": %d,\n", p->smallest_class,
             p->largest_class);
@@ -77,11 +42,7 @@ static void end_json(reporter *r, const revbifpn_check_report *p) {
     fputs("]\n}\n", out);
 }
 
-static void print_text(const reporter *r, const revbifpn_check_report *p) {
-    int hidden = 0;
-    for (int i = 0; i < REVBIFPN_FINDINGS; i++)
-        if (r->told[i] > SHOWN && !cli_given(r->args, "all")) hidden += r->told[i] - SHOWN;
-    if (hidden) printf("… and %d more of these kinds (--all shows them)\n", hidden);
+static void print_text(const revbifpn_check_report *p) {
     printf("%d pictures for training and %d for validation, %d classes of %d … %d\n", p->train, p->val,
            p->classes, p->smallest_class, p->largest_class);
     printf("size %d … %d × %d … %d, mean %.1f × %.1f\n", p->min_width, p->max_width, p->min_height,
@@ -93,54 +54,8 @@ static void print_text(const reporter *r, const revbifpn_check_report *p) {
     printf("%s%d faults\n", p->channels ? "\n" : "", p->faults);
 }
 
-static int cannot_write(const reporter *r, int reason) {
-    fprintf(stderr, "revbifpn check: %s: cannot write: %s\n", cli_text(r->args, "json"), strerror(reason));
-    return CLI_FAILED;
-}
-
-/* The object is collected in memory: the file appears whole, at the end. That its folder is there is asked
- * before the pictures are read. */
-static int open_json(reporter *r) {
-    const char *path = cli_text(r->args, "json");
-    if (!path) return CLI_OK;
-    const char *slash = strrchr(path, '/');
-    char folder[4096];
-    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
-    if (access(folder, F_OK)) return cannot_write(r, errno);
-    r->json = open_memstream(&r->text, &r->size);
-    r->classes = open_memstream(&r->class_text, &r->class_size);
-    if (!r->json || !r->classes) return cannot_write(r, errno);
-    fputs("{\n  \"findings\": [", r->json);
-    return CLI_OK;
-}
-
-/* Closes a stream in memory; false when that is out. */
-static bool close_text(FILE **stream) {
-    bool lost = *stream && ferror(*stream);
-    if (*stream && fclose(*stream)) lost = true;
-    *stream = NULL;
-    return !lost;
-}
-
-static int write_json(reporter *r, revbifpn *ctx, const revbifpn_check_report *p) {
-    if (!r->json) return CLI_OK;
-    bool whole = close_text(&r->classes);
-    end_json(r, p);
-    if (!close_text(&r->json) || !whole) return cannot_write(r, ENOMEM);
-    revbifpn_status status = revbifpn_file_write(ctx, cli_text(r->args, "json"), r->text, r->size);
-    return status == REVBIFPN_OK ? CLI_OK : cli_report(r->args, ctx, status);
-}
-
-static void close_reporter(reporter *r) {
-    (void)close_text(&r->json);
-    (void)close_text(&r->classes);
-    free(r->text);
-    free(r->class_text);
-}
-
-int verb_check(const cli_args *args) {
-    revbifpn *ctx = NULL;
-    reporter r = {.args = args};
+static int check_pictures(cli_findings *f, revbifpn *ctx) {
+    const cli_args *args = f->args;
     revbifpn_check_report report;
     revbifpn_check_options options = revbifpn_default_check();
     options.data = cli_text(args, "data");
@@ -153,23 +68,87 @@ int verb_check(const cli_args *args) {
     options.progress = show_progress;
     options.found = show_finding;
     options.class_count = add_class;
-    options.user = &r;
+    options.user = f;
+    revbifpn_status status = revbifpn_check(ctx, &options, &report);
+    cli_progress_clear(&f->progress);
+    if (status != REVBIFPN_OK) return cli_report(args, ctx, status);
+    cli_findings_hidden(f);
+    print_text(&report);
+    end_json(f, &report);
+    int code = cli_findings_write(f, ctx);
+    return !code && report.faults ? CLI_FAULTS : code;
+}
+
+/* ---- pictures with objects ---- */
+
+static void show_object_finding(void *user, const revbifpn_object_finding *f) {
+    cli_findings_add(user, (int)f->kind, f->name, f->path, f->text);
+}
+
+static void add_object_class(void *user, const char *name, uint64_t train, uint64_t val) {
+    FILE *out = cli_findings_class(user, name);
+    if (out)
+        fprintf(out, ", \"train\": %llu, \"val\": %llu}", (unsigned long long)train, (unsigned long long)val);
+}
+
+static void end_objects_json(cli_findings *f, const revbifpn_object_check_report *p) {
+    FILE *out = cli_findings_end(f);
+    if (!out) return;
+    fprintf(out, "  \"form\": \"%s\",\n  \"train\": %d,\n  \"val\": %d,\n", p->form, p->train, p->val);
+    fprintf(out, "  \"train_objects\": %llu,\n  \"val_objects\": %llu,\n  \"crowds\": %llu,\n",
+            (unsigned long long)p->train_objects, (unsigned long long)p->val_objects,
+            (unsigned long long)p->crowds);
+    fprintf(out, "  \"outlines\": %llu,\n  \"most_objects\": %d,\n  \"faults\": %llu,\n",
+            (unsigned long long)p->outlines, p->most_objects, (unsigned long long)p->faults);
+    fprintf(out,
+            "  \"min_width\": %d,\n  \"min_height\": %d,\n  \"max_width\": %d,\n  \"max_height\": %d\n}\n",
+            p->min_width, p->min_height, p->max_width, p->max_height);
+}
+
+static void print_objects(const revbifpn_object_check_report *p) {
+    printf("%s: %d pictures with %llu objects for training, %d with %llu for validation, %d classes\n",
+           p->form, p->train, (unsigned long long)p->train_objects, p->val,
+           (unsigned long long)p->val_objects, p->classes);
+    printf("%llu outlines, %llu crowds, at most %d objects to learn in a picture\n",
+           (unsigned long long)p->outlines, (unsigned long long)p->crowds, p->most_objects);
+    printf("size %d … %d × %d … %d\n%llu faults\n", p->min_width, p->max_width, p->min_height, p->max_height,
+           (unsigned long long)p->faults);
+}
+
+static int check_objects(cli_findings *f, revbifpn *ctx) {
+    static const char *const of_classes[] = {"val-data", "channels", "bits", "min-side", "huge-pixels"};
+    revbifpn_object_check_report report;
+    revbifpn_object_check_options options = revbifpn_default_object_check();
+    for (int i = 0; i < 5; i++)
+        if (cli_given(f->args, of_classes[i]))
+            return cli_usage(f->args, "--%s does nothing for a data set of objects", of_classes[i]);
+    options.data = cli_text(f->args, "data");
+    options.max_pixels = (uint64_t)cli_int(f->args, "max-pixels");
+    options.progress = show_progress;
+    options.found = show_object_finding;
+    options.class_count = add_object_class;
+    options.user = f;
+    revbifpn_status status = revbifpn_check_objects(ctx, &options, &report);
+    cli_progress_clear(&f->progress);
+    if (status != REVBIFPN_OK) return cli_report(f->args, ctx, status);
+    cli_findings_hidden(f);
+    print_objects(&report);
+    end_objects_json(f, &report);
+    int code = cli_findings_write(f, ctx);
+    return !code && report.faults ? CLI_FAULTS : code;
+}
+
+int verb_check(const cli_args *args) {
+    revbifpn *ctx = NULL;
+    cli_findings f = {0};
     int code = cli_open(args, &ctx);
     if (code) return code;
-    code = open_json(&r);
+    code = cli_findings_open(&f, args);
     if (!code) {
-        cli_progress_open(&r.progress, cli_text(args, "progress"));
-        revbifpn_status status = revbifpn_check(ctx, &options, &report);
-        cli_progress_clear(&r.progress);
-        if (status != REVBIFPN_OK) {
-            code = cli_report(args, ctx, status);
-        } else {
-            print_text(&r, &report);
-            code = write_json(&r, ctx, &report);
-        }
-        if (!code && report.faults) code = CLI_FAULTS;
+        cli_progress_open(&f.progress, cli_text(args, "progress"));
+        code = (revbifpn_is_objects(cli_text(args, "data")) ? check_objects : check_pictures)(&f, ctx);
     }
-    close_reporter(&r);
+    cli_findings_close(&f);
     revbifpn_close(&ctx);
     return code;
 }

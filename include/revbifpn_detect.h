@@ -1,5 +1,5 @@
-/* Detection: the detector, and the measure that detections are judged by. revbifpn.h includes this; its first
- * comment has the conventions. */
+/* Detection: the detector, the measure that detections are judged by, and checking and converting data sets
+ * of objects. revbifpn.h includes this; its first comment has the conventions. */
 #ifndef REVBIFPN_DETECT_H
 #define REVBIFPN_DETECT_H
 
@@ -164,5 +164,89 @@ REVBIFPN_DEFAULT(revbifpn_detector_val_options, detector_val)
 REVBIFPN_API revbifpn_status revbifpn_evaluate_detector(revbifpn_detector *detector,
                                                         const revbifpn_detector_val_options *options,
                                                         revbifpn_metrics *out) REVBIFPN_CHECKED;
+
+/* ---- data sets of objects in pictures ---- */
+
+/* What `data` may be here: a folder in the layout of COCO (annotations/instances_{train,val}.json and
+ * images/, or the names that COCO itself has), of Pascal VOC (Annotations/, JPEGImages/, ImageSets/Main/), or
+ * of YOLO (images/, labels/, data.yaml or classes.txt; or its .yaml file). docs/detection.md says more. */
+typedef enum revbifpn_object_form { REVBIFPN_COCO, REVBIFPN_VOC, REVBIFPN_YOLO } revbifpn_object_form;
+
+/* Whether `data` is one of these, by what lies in it: 1 or 0. Any thread. */
+REVBIFPN_API int revbifpn_is_objects(const char *data);
+
+/* What can be found; the first eleven are faults, the others may well be meant. */
+typedef enum revbifpn_object_finding_kind {
+    REVBIFPN_OBJECT_UNREADABLE,     /* a picture's file is missing, or no picture comes out */
+    REVBIFPN_OBJECT_DAMAGED,        /* decoded, but data is missing or wrong */
+    REVBIFPN_OBJECT_WRONG_SIZE,     /* a picture, turned as it is shown, has not the size that is written */
+    REVBIFPN_OBJECT_IN_BOTH_SPLITS, /* the same bytes in train and val */
+    REVBIFPN_OBJECT_SAME_BYTES,     /* as another picture of the split */
+    REVBIFPN_OBJECT_DANGLING,       /* annotations of pictures or classes that are not listed */
+    REVBIFPN_OBJECT_EMPTY_BOX,      /* width, height or area of 0 or less */
+    REVBIFPN_OBJECT_OUTSIDE,        /* a box that lies wholly outside of its picture */
+    REVBIFPN_OBJECT_BAD_OUTLINE,    /* run lengths that are broken, or of another size than the picture */
+    REVBIFPN_OBJECT_EMPTY_OUTLINE,  /* without a pixel, or missing where others have one */
+    REVBIFPN_OBJECT_DUPLICATE,      /* the same class and box twice in a picture */
+    REVBIFPN_OBJECT_CUT,            /* a box that leaves its picture by more than a pixel; it is clipped */
+    REVBIFPN_OBJECT_SMALL,          /* narrower or lower than a pixel; it is not learned */
+    REVBIFPN_OBJECT_NOTHING,        /* a picture without objects; training passes it over */
+    REVBIFPN_OBJECT_UNUSED_CLASS,   /* a class without objects in train */
+    REVBIFPN_OBJECT_FINDINGS
+} revbifpn_object_finding_kind;
+typedef struct revbifpn_object_finding {
+    revbifpn_object_finding_kind kind;
+    const char *name;        /* of the kind: "wrong_size" */
+    const char *path, *text; /* the picture (or class, or split), and what about it in one line */
+} revbifpn_object_finding;
+typedef struct revbifpn_object_check_report {
+    const char *form; /* "COCO", "VOC", "YOLO" */
+    int train, val, classes;
+    uint64_t train_objects, val_objects, crowds, outlines; /* crowds, outlines: of both */
+    uint64_t found[REVBIFPN_OBJECT_FINDINGS];
+    uint64_t faults;  /* of the first eleven kinds */
+    int most_objects; /* in one picture, of those that training would learn */
+    int min_width, min_height, max_width, max_height;
+} revbifpn_object_check_report;
+typedef struct revbifpn_object_check_options {
+    size_t struct_size;
+    const char *data;
+    uint64_t max_pixels;
+    void (*progress)(void *user, int done, int all); /* all three may be NULL; in the caller's thread */
+    void (*found)(void *user, const revbifpn_object_finding *finding); /* in order of the pictures */
+    void (*class_count)(void *user, const char *name, uint64_t train, uint64_t val); /* objects */
+    void *user;
+} revbifpn_object_check_options;
+REVBIFPN_API void revbifpn_init_object_check(revbifpn_object_check_options *out, size_t struct_size);
+REVBIFPN_DEFAULT(revbifpn_object_check_options, object_check)
+/* Decodes every picture and draws every outline, with the threads of the context; changes nothing.
+ * Annotations that cannot be read at all are an error: BAD_FILE or BAD_DATA naming file, line or id. */
+REVBIFPN_API revbifpn_status revbifpn_check_objects(revbifpn *ctx,
+                                                    const revbifpn_object_check_options *options,
+                                                    revbifpn_object_check_report *out) REVBIFPN_CHECKED;
+
+typedef struct revbifpn_object_convert_options {
+    size_t struct_size;
+    const char *data, *out; /* `out`: a new or empty folder */
+    revbifpn_object_form form;
+    int outlines; /* not 0: masks are written, too. VOC has none; YOLO's are polygons */
+    uint64_t max_pixels;
+    void (*progress)(void *user, int done, int all); /* may be NULL */
+    void *user;
+} revbifpn_object_convert_options;
+typedef struct revbifpn_object_convert_report {
+    int pictures, classes;
+    uint64_t objects;
+    uint64_t left_out;         /* objects that the form cannot hold: crowds and ignored ones in YOLO */
+    uint64_t outlines_dropped; /* of objects written as boxes alone, though outlines were asked for */
+    int missing;               /* pictures without a file, which are written without one */
+} revbifpn_object_convert_report;
+REVBIFPN_API void revbifpn_init_object_convert(revbifpn_object_convert_options *out, size_t struct_size);
+REVBIFPN_DEFAULT(revbifpn_object_convert_options, object_convert)
+/* Writes a data set in another form. Picture files are hard links where the file system allows it, else
+ * copies; they keep their names unless two are equal. IO_FAILED leaves what was written so far. */
+REVBIFPN_API revbifpn_status revbifpn_convert_objects(revbifpn *ctx,
+                                                      const revbifpn_object_convert_options *options,
+                                                      revbifpn_object_convert_report *out) REVBIFPN_CHECKED;
 
 #endif

@@ -1,6 +1,8 @@
-/* Judging detections. */
+/* Judging detections; checking and converting their data sets. */
 #include "api/context.h"
 #include "base/memory.h"
+#include "data/check_objects.h"
+#include "data/objects_write.h"
 #include "eval/detections.h"
 
 static revbifpn_coco_options default_coco(void) {
@@ -92,4 +94,82 @@ revbifpn_status revbifpn_eval_coco(revbifpn *ctx, const revbifpn_coco_options *g
     rb_coco_results_close(&r->results);
     rb_free(r);
     return status;
+}
+
+/* ---- data sets of objects ---- */
+
+int revbifpn_is_objects(const char *data) { return data && *data && rb_objects_is(data); }
+
+static revbifpn_status open_set(revbifpn *ctx, const char *data, bool outlines, uint64_t max_pixels,
+                                rb_objects *set) {
+    rb_objects_options options = {.purpose = RB_OBJECTS_ALL, .outlines = outlines, .max_pixels = max_pixels};
+    if (!data || !*data) return rb_fail(&ctx->error, REVBIFPN_BAD_ARGUMENT, "data: no folder named");
+    return rb_objects_open(set, data, &options, &ctx->error);
+}
+
+static revbifpn_object_check_options default_object_check(void) {
+    return (revbifpn_object_check_options){.struct_size = sizeof(revbifpn_object_check_options),
+                                           .max_pixels = RB_API_MAX_PIXELS};
+}
+
+void revbifpn_init_object_check(revbifpn_object_check_options *out, size_t struct_size) {
+    revbifpn_object_check_options options = default_object_check();
+    rb_api_init(out, struct_size, &options, sizeof options);
+}
+
+revbifpn_status revbifpn_check_objects(revbifpn *ctx, const revbifpn_object_check_options *given,
+                                       revbifpn_object_check_report *out) {
+    RB_ENTER(ctx);
+    rb_objects set = {0};
+    revbifpn_object_check_options own = default_object_check(), *o = &own;
+    *out = (revbifpn_object_check_report){0};
+    revbifpn_status status = rb_api_take(o, sizeof *o, given, "object_check_options", &ctx->error);
+    if (!status) status = open_set(ctx, o->data, true, o->max_pixels, &set);
+    if (!status) status = rb_check_objects(&set, o, ctx->pool, out, &ctx->error);
+    rb_objects_close(&set);
+    return status;
+}
+
+static revbifpn_object_convert_options default_object_convert(void) {
+    return (revbifpn_object_convert_options){.struct_size = sizeof(revbifpn_object_convert_options),
+                                             .max_pixels = RB_API_MAX_PIXELS};
+}
+
+void revbifpn_init_object_convert(revbifpn_object_convert_options *out, size_t struct_size) {
+    revbifpn_object_convert_options options = default_object_convert();
+    rb_api_init(out, struct_size, &options, sizeof options);
+}
+
+static revbifpn_status write_set(revbifpn *ctx, const revbifpn_object_convert_options *o,
+                                 revbifpn_object_convert_report *out) {
+    rb_objects set = {0};
+    rb_objects_write_report report = {0};
+    rb_objects_write_options options = {
+        .outlines = o->outlines != 0, .progress = o->progress, .user = o->user};
+    switch (o->form) {
+    case REVBIFPN_COCO: options.form = RB_OBJECTS_COCO; break;
+    case REVBIFPN_VOC: options.form = RB_OBJECTS_VOC; break;
+    case REVBIFPN_YOLO: options.form = RB_OBJECTS_YOLO; break;
+    default: return rb_fail(&ctx->error, REVBIFPN_BAD_ARGUMENT, "form: %d is none", (int)o->form);
+    }
+    if (!o->out || !*o->out) return rb_fail(&ctx->error, REVBIFPN_BAD_ARGUMENT, "out: no folder named");
+    revbifpn_status status = open_set(ctx, o->data, options.outlines, o->max_pixels, &set);
+    if (!status) status = rb_objects_write(&set, o->out, &options, &report, &ctx->error);
+    *out = (revbifpn_object_convert_report){.pictures = report.pictures,
+                                            .classes = set.class_count,
+                                            .objects = report.objects,
+                                            .left_out = report.left_out,
+                                            .outlines_dropped = report.outlines_dropped,
+                                            .missing = report.missing};
+    rb_objects_close(&set);
+    return status;
+}
+
+revbifpn_status revbifpn_convert_objects(revbifpn *ctx, const revbifpn_object_convert_options *given,
+                                         revbifpn_object_convert_report *out) {
+    RB_ENTER(ctx);
+    revbifpn_object_convert_options own = default_object_convert();
+    *out = (revbifpn_object_convert_report){0};
+    revbifpn_status status = rb_api_take(&own, sizeof own, given, "object_convert_options", &ctx->error);
+    return status ? status : write_set(ctx, &own, out);
 }

@@ -209,7 +209,10 @@ static void resolve(rb_coco *c) {
         rb_coco_object o = c->objects[i];
         o.image = rb_coco_find_image(c, o.image);
         o.category = rb_coco_find_category(c, o.category);
-        if (o.image >= 0 && o.category >= 0) c->objects[kept++] = o;
+        if (o.image >= 0 && o.category >= 0)
+            c->objects[kept++] = o;
+        else if (kept == i) /* the first */
+            c->left_out_id = o.id;
     }
     c->left_out = c->object_count - kept;
     c->object_count = kept;

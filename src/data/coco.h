@@ -32,9 +32,10 @@ typedef struct rb_coco {
     rb_coco_category *categories; /* by rising id */
     rb_coco_object *objects;      /* picture by picture, within one in the order of the file */
     size_t image_count, category_count, object_count;
-    size_t left_out; /* objects of pictures or categories that the file does not have */
-    rb_text text;    /* names, each ended by a zero */
-    rb_text block;   /* the objects' segments */
+    size_t left_out;     /* objects of pictures or categories that the file does not have */
+    int64_t left_out_id; /* of the first of them */
+    rb_text text;        /* names, each ended by a zero */
+    rb_text block;       /* the objects' segments */
 } rb_coco;
 
 /* Reads a file; `segments` false leaves outlines out. The keys images, categories and annotations may come in

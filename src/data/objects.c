@@ -67,6 +67,10 @@ int rb_pictures_most_objects(const rb_pictures *p) {
 
 /* ---- opening ---- */
 
+bool rb_objects_is(const char *root) {
+    return rb_objects_is_coco(root) || rb_objects_is_voc(root) || rb_objects_is_yolo(root);
+}
+
 static revbifpn_status find_form(rb_objects_form *form, const char *root, rb_error *err) {
     bool coco = rb_objects_is_coco(root), voc = rb_objects_is_voc(root), yolo = rb_objects_is_yolo(root);
     *form = coco ? RB_OBJECTS_COCO : voc ? RB_OBJECTS_VOC : RB_OBJECTS_YOLO;
@@ -107,10 +111,14 @@ static revbifpn_status read_split(rb_objects_reader *r, rb_objects_form form, bo
     return REVBIFPN_OK;
 }
 
-static _Thread_local const rb_object_class *sorted; /* qsort has no place for it */
+/* A class on its way to its place. */
+typedef struct named {
+    const char *name;
+    int label;
+} named;
 
 static int by_name(const void *a, const void *b) {
-    return rb_natural_compare(sorted[*(const int *)a].name, sorted[*(const int *)b].name);
+    return rb_natural_compare(((const named *)a)->name, ((const named *)b)->name);
 }
 
 static void relabel(rb_pictures *p, const int *place) {
@@ -120,25 +128,26 @@ static void relabel(rb_pictures *p, const int *place) {
 /* Classes that were met in any order come in natural order. */
 static revbifpn_status sort_classes(rb_objects *set, rb_classes *classes, rb_error *err) {
     size_t count = classes->count;
-    int *order = rb_alloc(count * sizeof *order), *place = rb_alloc(count * sizeof *place);
+    named *order = rb_alloc(count * sizeof *order);
+    int *place = rb_alloc(count * sizeof *place);
     rb_object_class *list = rb_alloc(count * sizeof *list);
-    bool ok = order && place && list;
-    for (size_t i = 0; ok && i < count; i++) order[i] = (int)i;
-    sorted = classes->at;
-    if (ok && count) qsort(order, count, sizeof *order, by_name);
+    bool ok = order && place && list && count;
+    for (size_t i = 0; ok && i < count; i++) order[i] = (named){classes->at[i].name, (int)i};
+    if (ok) qsort(order, count, sizeof *order, by_name);
     for (size_t i = 0; ok && i < count; i++) {
-        list[i] = (rb_object_class){.id = (int64_t)i + 1, .name = classes->at[order[i]].name};
-        place[order[i]] = (int)i;
+        int label = order[i].label;
+        list[i] = (rb_object_class){.id = (int64_t)i + 1, .name = classes->at[label].name};
+        place[label] = (int)i;
     }
     if (ok) {
-        if (count) memcpy(classes->at, list, count * sizeof *list);
+        memcpy(classes->at, list, count * sizeof *list);
         relabel(&set->train, place);
         relabel(&set->val, place);
     }
     rb_free(order);
     rb_free(place);
     rb_free(list);
-    return ok ? REVBIFPN_OK : rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "out of memory for the classes");
+    return ok || !count ? REVBIFPN_OK : rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "out of memory for the classes");
 }
 
 static revbifpn_status check_split(const rb_objects *set, const char *root, bool val, bool there,

@@ -38,8 +38,9 @@ typedef struct rb_pictures {
     rb_object *objects;   /* picture by picture, in the order of the source */
     int count;
     size_t object_count;
-    size_t left_out; /* objects of pictures or classes that the source does not list */
-    bool outlines;   /* some object has one */
+    size_t left_out;     /* objects of pictures or classes that the source does not list … */
+    int64_t left_out_id; /* … and the id of the first of them */
+    bool outlines;       /* some object has one */
     rb_text text, block;
 } rb_pictures;
 
@@ -82,6 +83,8 @@ revbifpn_status rb_objects_open(rb_objects *set, const char *root, const rb_obje
 void rb_objects_close(rb_objects *set);
 void rb_pictures_close(rb_pictures *pictures);
 
+/* Whether a folder (or file) has one of the layouts. */
+bool rb_objects_is(const char *root);
 const char *rb_picture_path(const rb_pictures *pictures, int picture);
 /* "COCO", "VOC", "YOLO" */
 const char *rb_objects_form_name(rb_objects_form form);

@@ -114,6 +114,7 @@ revbifpn_status rb_objects_read_coco(rb_objects_reader *r, bool val, bool *there
         status = take_picture(r, &coco, &coco.images[i], folder, labels, err);
     if (status && err) rb_fail_prefix(err, "%s: ", file);
     r->pictures->left_out = coco.left_out;
+    r->pictures->left_out_id = coco.left_out_id;
     r->pictures->block = coco.block; /* with all outlines, to which the objects' segments point */
     coco.block = (rb_text){0};
 fail:

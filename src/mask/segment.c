@@ -201,6 +201,20 @@ static const char *take_list(const char *at, bool box, rb_segment_room *room, si
     return at;
 }
 
+const double *rb_segment_next(const rb_segment *s, const char *block, size_t *at, uint32_t *count,
+                              rb_segment_room *room) {
+    uint32_t mark;
+    size_t points;
+    bool lists = s->form == RB_SEGMENT_POLYGONS || s->form == RB_SEGMENT_BOXES;
+    if (!lists || *at >= s->size) return NULL;
+    const char *list = block + s->offset + *at, *end = take_list(list, false, room, &points);
+    if (!end) return NULL;
+    memcpy(&mark, list, sizeof mark);
+    *count = mark & ~HUNDREDTHS;
+    *at += (size_t)(end - list);
+    return room->points;
+}
+
 static revbifpn_status draw_lists(const rb_segment *s, const char *block, uint32_t height, uint32_t width,
                                   rb_segment_room *room, rb_error *err) {
     const char *at = block + s->offset, *end = at + s->size;

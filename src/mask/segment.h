@@ -41,6 +41,11 @@ typedef struct rb_segment_room {
 } rb_segment_room;
 void rb_segment_room_close(rb_segment_room *room);
 
+/* The numbers of its polygons or boxes, list by list: *at is 0 at first and moves on. They live in `room`
+ * until its next use. NULL when there are no more; or, *at being less than the segment's size, no memory. */
+const double *rb_segment_next(const rb_segment *segment, const char *block, size_t *at, uint32_t *count,
+                              rb_segment_room *room);
+
 /* The mask of a segment in a picture of that size. It borrows from `room` until the next call. BAD_FILE with
  * the reason for run lengths that are wrong, or a picture without a size. */
 revbifpn_status rb_segment_draw(const rb_segment *segment, const char *block, uint32_t height, uint32_t width,
