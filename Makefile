@@ -6,7 +6,7 @@ PREFIX ?= /usr/local
 JOBS   ?= $(shell nproc)
 FILES  ?= $(filter-out %/bounds.json %/resize_vectors.json,$(wildcard tests/golden/*.json))
 
-.PHONY: all configure demo test tsan golden bench install deb format check help clean
+.PHONY: all configure demo demo-detect test tsan golden bench install deb format check help clean
 
 all: configure
 	@cmake --build $(BUILD) -j $(JOBS)
@@ -18,6 +18,11 @@ demo:
 	@scripts/install-deps build
 	@$(MAKE) all
 	@scripts/demo.sh $(BUILD)/revbifpn $(BUILD)/demo
+
+demo-detect:
+	@scripts/install-deps build
+	@$(MAKE) all
+	@scripts/demo-detect.sh $(BUILD)/revbifpn $(BUILD)/demo-detect
 
 test:
 	@scripts/install-deps build
@@ -53,6 +58,7 @@ clean:
 help:
 	@echo 'make            the library and the command, left at build/revbifpn'
 	@echo 'make demo       installs what is missing, draws pictures, trains on them, predicts'
+	@echo 'make demo-detect  the same with a detector: boxes and masks'
 	@echo 'make test       installs what is missing, then runs all tests'
 	@echo 'make tsan       the tests with threads, under the thread sanitizer'
 	@echo 'make golden     compares with the figures of the published model (FILES="a.json b.json")'

@@ -362,6 +362,7 @@ static const cli_option inspect_options[] = {MODEL, TASK, IMGSZ, CHANNELS, CLASS
 
 static const cli_option bench_options[] = {
     MODEL,
+    TASK,
     IMGSZ,
     CHANNELS,
     CLASSES,

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "detector.h"
 #include "print.h"
 #include "profile.h"
 #include "verbs.h"
@@ -37,8 +38,9 @@ static void print_text(const cli_args *args, const revbifpn *ctx, const revbifpn
                        const revbifpn_bench_result *r) {
     char processor[256];
     processor_name(processor, sizeof processor);
-    printf("%s at %d × %d, batch %d, %s, %s, %d steps\n", o->model.name, o->width, o->height, o->batch,
-           cli_text(args, "mode"), cli_text(args, "activations"), o->steps);
+    const char *task = o->detector ? cli_text(args, "task") : "";
+    printf("%s%s%s at %d × %d, batch %d, %s, %s, %d steps\n", task, *task ? " with " : "", o->model.name,
+           o->width, o->height, o->batch, cli_text(args, "mode"), cli_text(args, "activations"), o->steps);
     printf("%s, %d threads, %s kernels\n", processor, revbifpn_threads(ctx), revbifpn_cpu(ctx));
     printf("  pictures a second  %.2f best, %.2f median\n", r->images_per_second_best,
            r->images_per_second_median);
@@ -70,9 +72,11 @@ static void print_json(const cli_args *args, const revbifpn *ctx, const revbifpn
     processor_name(processor, sizeof processor);
     printf("{\"model\": ");
     cli_json_string(stdout, o->model.name);
-    printf(", \"width\": %d, \"height\": %d, \"batch\": %d, \"mode\": \"%s\", \"activations\": \"%s\", "
+    printf(", \"task\": \"%s\", \"width\": %d, \"height\": %d, \"batch\": %d, \"mode\": \"%s\", "
+           "\"activations\": \"%s\", "
            "\"steps\": %d",
-           o->width, o->height, o->batch, cli_text(args, "mode"), cli_text(args, "activations"), o->steps);
+           cli_text(args, "task"), o->width, o->height, o->batch, cli_text(args, "mode"),
+           cli_text(args, "activations"), o->steps);
     printf(", \"images_per_second_best\": ");
     cli_json_real(stdout, r->images_per_second_best);
     printf(", \"images_per_second_median\": ");
@@ -113,7 +117,14 @@ int verb_bench(const cli_args *args) {
     cli_profile profile = {0};
     int code = cli_open(args, &ctx);
     if (code) return code;
-    revbifpn_status status = cli_model(args, ctx, &options.model);
+    revbifpn_detector_config detector;
+    bool detects = cli_detects(args);
+    revbifpn_status status =
+        detects ? cli_detector(args, ctx, &detector) : cli_model(args, ctx, &options.model);
+    if (status == REVBIFPN_OK && detects) {
+        options.detector = &detector;
+        options.model = detector.backbone;
+    }
     if (status == REVBIFPN_OK) {
         options.width = options.model.image_width;
         options.height = options.model.image_height;

@@ -446,6 +446,8 @@ typedef struct revbifpn_bench_options {
     int workers;      /* threads that read and prepare these; 0: no own ones */
     void (*profile)(void *user, const revbifpn_profile_row *row); /* called at the end; may be NULL */
     void *user;
+    const struct revbifpn_detector_config
+        *detector; /* instead of `model`, with eight objects a picture; NULL */
 } revbifpn_bench_options;
 typedef struct revbifpn_bench_result {
     double images_per_second_best, images_per_second_median;

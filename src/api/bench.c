@@ -19,20 +19,35 @@ void revbifpn_init_bench(revbifpn_bench_options *out, size_t struct_size) {
     rb_api_init(out, struct_size, &options, sizeof options);
 }
 
-static revbifpn_status open_bench(rb_bench *b) {
+static revbifpn_status open_classifier(rb_bench *b) {
     revbifpn_status status;
     rb_error *err = &b->ctx->error;
     const revbifpn_bench_options *o = b->options;
     TRY(rb_api_check_config(&o->model, err));
-    b->image = (rb_shape){o->batch, o->height, o->width, o->model.input_channels};
     TRY(rb_model_check_input(&o->model, b->image, o->training, err));
-    TRY(rb_model_create(&b->network, &o->model, err));
-    rb_model_set_precision(&b->network, o->precision);
-    TRY(rb_params_allocate(&b->network.params, o->training, err));
-    rb_params_init(&b->network.params, 0, b->ctx->pool);
-    bool stored = o->activations == REVBIFPN_STORED;
-    b->bytes = rb_model_measure(&b->network, &b->ctx->ops, b->ctx->pool, b->image, o->training, stored);
-    b->step = (rb_step){.model = &b->network, .stored = stored, .k = RB_GRID_START};
+    TRY(rb_model_create(&b->classifier, &o->model, err));
+    b->network = &b->classifier;
+fail:
+    return status;
+}
+
+static rb_step_bytes bytes_of(rb_bench *b, rb_shape image) {
+    if (b->objects) return rb_bench_detector_bytes(b, image);
+    bool stored = b->options->activations == REVBIFPN_STORED;
+    return rb_model_measure(b->network, &b->ctx->ops, b->ctx->pool, image, b->options->training, stored);
+}
+
+static revbifpn_status open_bench(rb_bench *b) {
+    revbifpn_status status;
+    rb_error *err = &b->ctx->error;
+    const revbifpn_bench_options *o = b->options;
+    b->image = (rb_shape){o->batch, o->height, o->width, o->model.input_channels};
+    TRY((o->detector ? rb_bench_open_detector : open_classifier)(b));
+    rb_model_set_precision(b->network, o->precision);
+    TRY(rb_params_allocate(&b->network->params, o->training, err));
+    rb_params_init(&b->network->params, 0, b->ctx->pool);
+    b->bytes = bytes_of(b, b->image);
+    b->step = (rb_step){.model = b->network, .stored = o->activations == REVBIFPN_STORED, .k = RB_GRID_START};
     rb_optimizer_options sgd = {.momentum = 0.9};
     if (o->training)
         TRY(rb_step_open(&b->step, &b->ctx->ops, b->ctx->pool, &b->bytes, &sgd, err));
@@ -50,7 +65,7 @@ fail:
 static void fill_batch(rb_bench *b) {
     rb_rng rng = rb_rng_open(0, RB_PURPOSE_TEST, 0, 0);
     for (size_t i = 0; i < rb_elements(b->image); i++) b->pictures[i] = (uint8_t)rb_rng_u32(&rng);
-    for (int i = 0; i < b->image.n; i++) b->labels[i] = i % b->options->model.classes;
+    for (int i = 0; !b->objects && i < b->image.n; i++) b->labels[i] = i % b->options->model.classes;
 }
 
 static uint64_t peak_resident(void) {
@@ -63,7 +78,7 @@ static uint64_t peak_resident(void) {
 static revbifpn_status start_profile(rb_bench *b) {
     revbifpn_status status;
     rb_peak peak;
-    int most = 2 * RB_MAX_STREAMS * (b->network.stack.ops + 2) + 2 * RB_PART_OPTIMIZER;
+    int most = 2 * RB_MAX_STREAMS * (b->network->stack.ops + 2) + 2 * RB_PART_OPTIMIZER;
     b->resident = peak_resident();
     TRY(rb_peak_measure(b->ctx->level, b->ctx->pool, &peak, &b->ctx->error));
     TRY(rb_profile_open(&b->profile, &peak, most, &b->ctx->error));
@@ -79,8 +94,9 @@ revbifpn_status rb_bench_step(rb_bench *b, const uint8_t *pictures, const int32_
     rb_pass pass = {.exec = &b->step.exec, .err = err, .k = RB_GRID_START};
     rb_step_report report;
     rb_targets targets = {.labels = labels};
+    if (b->objects) return rb_bench_detector_step(b, &images);
     if (b->options->training) return rb_step_run(&b->step, &images, targets, 0.01, b->index++, &report, err);
-    return rb_model_forward_on_a_grid(&b->network, &pass, &images);
+    return rb_model_forward_on_a_grid(b->network, &pass, &images);
 }
 
 /* Processor time of the whole process. */
@@ -135,6 +151,10 @@ static void name_operation(rb_operation o, char *name, size_t size) {
     case RB_PART_HEAD: snprintf(name, size, "head.pyramid_heads.%d", o.stream); break;
     case RB_PART_FINAL_CONV: snprintf(name, size, "head.final_conv"); break;
     case RB_PART_LINEAR: snprintf(name, size, "head.fc"); break;
+    case RB_PART_PYRAMID: snprintf(name, size, "neck"); break;
+    case RB_PART_RPN: snprintf(name, size, "rpn_head"); break;
+    case RB_PART_BOX_HEAD: snprintf(name, size, "roi_head.bbox_head"); break;
+    case RB_PART_MASK_HEAD: snprintf(name, size, "roi_head.mask_head"); break;
     case RB_PART_LOSS: snprintf(name, size, "loss"); break;
     case RB_PART_OPTIMIZER: snprintf(name, size, "optimizer"); break;
     }
@@ -186,7 +206,7 @@ static void summarise(rb_bench *b, revbifpn_bench_result *out) {
     out->peak_gbytes = b->profile.peak.read * 1e-9;
     out->peak_rss_bytes = o->profile ? b->resident : peak_resident();
     rb_api_step step = {.training = o->training, .stored = o->activations == REVBIFPN_STORED};
-    out->planned_bytes = rb_api_memory(b->ctx, &b->network, b->image, step).total_bytes;
+    out->planned_bytes = rb_api_memory_of(b->network, &b->bytes, b->image, &step).total_bytes;
     out->arena_planned_bytes = b->bytes.state + b->bytes.kept + b->bytes.gradient + b->bytes.scratch;
     out->arena_high_bytes = b->step.exec.kept.high + b->step.exec.scratch.high;
 }
@@ -200,7 +220,9 @@ static revbifpn_status bench(revbifpn *ctx, const revbifpn_bench_options *option
     if (options->data && (!options->training || options->model.input_channels != 3 || options->profile))
         return rb_fail(&ctx->error, REVBIFPN_BAD_ARGUMENT,
                        "data: only for training steps of a network of 3 channels, without a profile");
-    if (!options->model.classes)
+    if (options->detector && options->data)
+        return rb_fail(&ctx->error, REVBIFPN_BAD_ARGUMENT, "data: not with a detector");
+    if (!options->detector && !options->model.classes)
         return rb_fail(&ctx->error, REVBIFPN_BAD_ARGUMENT, "bench needs a network with classes");
     *out = (revbifpn_bench_result){0};
     TRY(open_bench(&b));
@@ -211,7 +233,8 @@ static revbifpn_status bench(revbifpn *ctx, const revbifpn_bench_options *option
 fail:
     rb_profile_close(&b.profile);
     rb_step_close(&b.step);
-    rb_model_close(&b.network);
+    rb_model_close(&b.classifier);
+    rb_bench_close_detector(&b);
     rb_free(b.pictures);
     rb_free(b.labels);
     rb_free(b.seconds);

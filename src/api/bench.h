@@ -9,7 +9,10 @@
 typedef struct rb_bench {
     revbifpn *ctx;
     const revbifpn_bench_options *options;
-    rb_model network;
+    rb_model *network; /* the classifier, or the backbone of the detector, whose list has all tensors */
+    rb_model classifier;
+    rb_detector detector;
+    struct rb_bench_objects *objects; /* what its pictures hold; NULL without a detector */
     rb_step step;
     rb_step_bytes bytes;
     rb_shape image;
@@ -22,6 +25,12 @@ typedef struct rb_bench {
     uint64_t resident; /* peak RSS of a profile, before the arrays that measure the peaks */
     uint64_t index;    /* steps run so far */
 } rb_bench;
+
+/* bench_detector.c: builds it, and makes up its objects; the bytes of a step; a step, or an inference. */
+revbifpn_status rb_bench_open_detector(rb_bench *b) RB_CHECKED;
+rb_step_bytes rb_bench_detector_bytes(rb_bench *b, rb_shape image);
+revbifpn_status rb_bench_detector_step(rb_bench *b, const rb_images *images) RB_CHECKED;
+void rb_bench_close_detector(rb_bench *b);
 
 /* One step, or one forward pass. */
 revbifpn_status rb_bench_step(rb_bench *b, const uint8_t *pictures, const int32_t *labels) RB_CHECKED;

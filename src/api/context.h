@@ -58,6 +58,10 @@ static inline void rb_api_leave(rb_host *const *before) { rb_host_use(*before); 
 revbifpn_status rb_api_network(revbifpn *ctx, const revbifpn_model_config *config, rb_shape image,
                                bool training, rb_model *network) RB_CHECKED;
 
+/* A program's detector, checked; what it does not know are defaults. */
+revbifpn_status rb_api_take_detector(revbifpn_detector_config *own, const revbifpn_detector_config *given,
+                                     rb_error *err) RB_CHECKED;
+
 /* What a plan is for: inference, or training with that optimizer (and an average of the weights). */
 typedef struct rb_api_step {
     bool training, stored, average, words; /* words: pictures are rasters */

@@ -44,9 +44,8 @@ fail:
     return status;
 }
 
-/* A program's detector; the rest of `own` are defaults. */
-static revbifpn_status take(revbifpn_detector_config *own, const revbifpn_detector_config *given,
-                            rb_error *err) {
+revbifpn_status rb_api_take_detector(revbifpn_detector_config *own, const revbifpn_detector_config *given,
+                                     rb_error *err) {
     revbifpn_status status;
     *own = default_detector();
     TRY(rb_api_take(own, sizeof *own, given, "detector_config", err));
@@ -65,7 +64,7 @@ revbifpn_status revbifpn_inspect_detector(revbifpn *ctx, const revbifpn_detector
     revbifpn_detector_config config;
     rb_detector detector = {0};
     *total = (revbifpn_detector_cost){0};
-    TRY(take(&config, given, &ctx->error));
+    TRY(rb_api_take_detector(&config, given, &ctx->error));
     rb_shape image = {1, height, width, config.backbone.input_channels};
     TRY(rb_model_check_input(&config.backbone, image, false, &ctx->error));
     TRY(rb_detector_create(&detector, &config, &ctx->error));
@@ -98,7 +97,7 @@ revbifpn_status revbifpn_plan_detector(revbifpn *ctx, const revbifpn_detector_co
     rb_detector detector = {0};
     *out = (revbifpn_memory){0};
     if (batch < 1) return rb_fail(&ctx->error, REVBIFPN_BAD_ARGUMENT, "batch %d: at least 1", batch);
-    TRY(take(&config, given, &ctx->error));
+    TRY(rb_api_take_detector(&config, given, &ctx->error));
     rb_shape image = {batch, height, width, config.backbone.input_channels};
     bool fixed = batch < RB_NORM_BATCH;
     TRY(rb_model_check_input(&config.backbone, image, training && !fixed, &ctx->error));

@@ -194,6 +194,7 @@ static void learn_chunk(rb_detector *d, rb_exec *x, learning *v, const rb_rois *
 void rb_box_head_learn(rb_detector *d, rb_pass *pass, const rb_truth *truth, const rb_rois *rois, int batches,
                        rb_detect_losses *losses) {
     rb_exec *x = pass->exec;
+    rb_exec_enter(x, (rb_operation){.part = RB_PART_BOX_HEAD, .backward = true});
     size_t mark = rb_arena_mark(&x->scratch);
     learning v = {.truth = truth, .losses = losses, .denominator = rois->count > 1 ? rois->count : 1};
     v.scale = 1 / (v.denominator * batches);
@@ -225,6 +226,7 @@ static void judge_chunk(rb_detector *d, rb_exec *x, int count, const float *boxe
 void rb_box_head_judge(rb_detector *d, rb_pass *pass, int count, const float *boxes, const int32_t *image,
                        float *scores, float *codes) {
     rb_exec *x = pass->exec;
+    rb_exec_enter(x, (rb_operation){.part = RB_PART_BOX_HEAD});
     size_t n = (size_t)d->config.classes + 1;
     for (int some = 1; x->dry && some <= CHUNK; some++) judge_chunk(d, x, some, NULL, NULL, NULL, NULL);
     for (int first = 0; !x->dry && first < count; first += CHUNK) {

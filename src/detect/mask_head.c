@@ -259,6 +259,7 @@ static void learn_chunk(rb_detector *d, rb_exec *x, learning *v, int first, int 
 void rb_mask_head_learn(rb_detector *d, rb_pass *pass, const rb_truth *truth, const rb_rois *rois,
                         int batches, rb_detect_losses *losses) {
     rb_exec *x = pass->exec;
+    rb_exec_enter(x, (rb_operation){.part = RB_PART_MASK_HEAD, .backward = true});
     size_t mark = rb_arena_mark(&x->scratch);
     size_t most = (size_t)d->model.image.n * (size_t)rb_rois_most(&d->config);
     int32_t *with_object = rb_arena_push(&x->scratch, most * sizeof *with_object);
@@ -292,6 +293,7 @@ static void form_chunk(rb_detector *d, rb_exec *x, int count, const float *box, 
 void rb_mask_head_form(rb_detector *d, rb_pass *pass, int count, const float *box, const int32_t *image,
                        const int32_t *label, float *probabilities) {
     rb_exec *x = pass->exec;
+    rb_exec_enter(x, (rb_operation){.part = RB_PART_MASK_HEAD});
     for (int some = 1; x->dry && some <= CHUNK; some++) form_chunk(d, x, some, NULL, NULL, NULL, NULL);
     for (int first = 0; !x->dry && first < count; first += CHUNK) {
         size_t at = (size_t)first;

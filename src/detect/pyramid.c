@@ -77,7 +77,9 @@ void rb_pyramid_forward(rb_detector *d, rb_pass *pass) {
         d->sums[l] = keep(pass, d->levels[l]);
         d->features[l] = keep(pass, d->levels[l]);
     }
+    rb_exec_enter(x, (rb_operation){.part = RB_PART_NECK});
     rb_model_maps(&d->model, pass, d->maps);
+    rb_exec_enter(x, (rb_operation){.part = RB_PART_PYRAMID});
     reduce(d, pass);
     for (int l = 0; l < RB_PYRAMID_LEVELS; l++) {
         if (l) rb_average_pool(x, d->levels[0], 1 << l, d->sums[0], d->sums[l]);
@@ -123,12 +125,15 @@ static void backward_to_map(rb_detector *d, rb_pass *pass, int i, float *d_sum, 
 
 revbifpn_status rb_pyramid_backward(rb_detector *d, rb_pass *pass) {
     rb_exec *x = pass->exec;
-    float *d_maps[RB_MAX_STREAMS], *d_sum = backward_to_sum(d, pass);
+    float *d_maps[RB_MAX_STREAMS], *d_sum;
+    rb_exec_enter(x, (rb_operation){.part = RB_PART_PYRAMID, .backward = true});
+    d_sum = backward_to_sum(d, pass);
     float *d_bias = rb_param_gradient(&d->model.params, d->reduction.bias);
     rb_channel_sums(x, rb_pixels(d->levels[0]), d->config.channels, d_sum, d_bias);
     for (int i = 0; i < d->model.streams.count; i++) {
         d_maps[i] = rb_arena_push(&x->scratch, bytes_of(map_shape(d, i)));
         backward_to_map(d, pass, i, d_sum, d_maps[i]);
     }
+    rb_exec_enter(x, (rb_operation){.part = RB_PART_NECK, .backward = true});
     return rb_model_backward_maps(&d->model, pass, d_maps);
 }

@@ -49,6 +49,7 @@ static void form_chunk(rb_detector *d, rb_pass *pass, int level, int first, int 
 }
 
 void rb_rpn_forward(rb_detector *d, rb_pass *pass) {
+    rb_exec_enter(pass->exec, (rb_operation){.part = RB_PART_RPN});
     for (int l = 0; l < RB_PYRAMID_LEVELS; l++) {
         int cells = (int)rb_pixels(d->levels[l]);
         d->scores[l] = rb_arena_push(&pass->exec->kept, (size_t)cells * A * sizeof(float));
@@ -254,6 +255,7 @@ void rb_rpn_learn(rb_detector *d, rb_pass *pass, const rb_truth *truth, int batc
                   rb_detect_losses *losses) {
     rb_exec *x = pass->exec;
     size_t mark = rb_arena_mark(&x->scratch), most = (size_t)most_drawn(d), n = (size_t)d->model.image.n;
+    rb_exec_enter(x, (rb_operation){.part = RB_PART_RPN, .backward = true});
     learning v = {.d = d, .x = x, .truth = truth, .losses = losses};
     v.drawn = rb_arena_push(&x->scratch, n * sizeof *v.drawn);
     int32_t *lists = rb_arena_push(&x->scratch, 2 * n * most * sizeof *lists);

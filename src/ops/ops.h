@@ -119,6 +119,10 @@ typedef enum rb_part {
     RB_PART_HEAD,
     RB_PART_FINAL_CONV,
     RB_PART_LINEAR,
+    RB_PART_PYRAMID, /* of a detector, as the next three */
+    RB_PART_RPN,
+    RB_PART_BOX_HEAD,
+    RB_PART_MASK_HEAD,
     RB_PART_LOSS,
     RB_PART_OPTIMIZER
 } rb_part;
