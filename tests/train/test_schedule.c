@@ -56,6 +56,30 @@ static void golden_step(void **state) {
     assert_int_equal(rb_schedule_epochs(&c), 450); /* no cooldown */
 }
 
+/* MMDetection's 1x: a tenth after 8 and after 11 epochs; 500 steps of warm-up from a thousandth. */
+static void milestones_and_warm_up(void **state) {
+    (void)state;
+    static const point points[] = {
+        {0, 0.02, 1e-12}, {7, 0.02, 1e-12}, {8, 0.002, 1e-12}, {10, 0.002, 1e-12}, {11, 0.0002, 1e-12}};
+    revbifpn_train_config c = config_of(REVBIFPN_MILESTONES, 0.02, 12, 0);
+    c.milestones = "8,11";
+    c.warmup_steps = 500;
+    check_points(&c, points, sizeof points / sizeof *points);
+    rb_schedule s = rb_schedule_of(&c, 1);
+    assert_true(fabs(rb_schedule_warmth(&s, 0) - 0.001) < 1e-15);
+    assert_true(fabs(rb_schedule_warmth(&s, 250) - 0.5005) < 1e-15);
+    assert_true(rb_schedule_warmth(&s, 499) < 1 && rb_schedule_warmth(&s, 500) == 1);
+    c.sched_on_updates = 1;
+    s = rb_schedule_of(&c, 10); /* by steps, ten an epoch */
+    assert_true(rb_schedule_rate(&s, 79) == 0.02 && fabs(rb_schedule_rate(&s, 80) - 0.002) < 1e-15);
+    double numbers[RB_MILESTONES];
+    assert_int_equal(rb_milestones_parse("16,22.5,30", numbers), 3);
+    assert_true(numbers[1] == 22.5);
+    static const char *const wrong[] = {"", "8,", "8,8", "8,3", "0", "-1", "8;11", "a"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_int_equal(rb_milestones_parse(wrong[i], numbers), 0);
+}
+
 static revbifpn_train_config config_of_case(const json_t *one) {
     static const char *const names[] = {"", "cosine", "step", "poly", "constant"};
     const json_t *o = json_object_get(one, "options");
