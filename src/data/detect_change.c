@@ -32,7 +32,7 @@ static const char *take_side(const char *text, int *side) {
 
 revbifpn_status rb_detect_limits_parse(const char *text, const char *option, rb_detect_limits *limits,
                                        rb_error *err) {
-    *limits = (rb_detect_limits){0};
+    *limits = (rb_detect_limits){.mirror = 0.5};
     const char *at = take_side(text, &limits->long_side);
     at = at && *at == 'x' ? take_side(at + 1, &limits->short_side) : NULL;
     if (at && *at == '-') {
@@ -67,7 +67,7 @@ rb_detect_draw rb_detect_draw_for(const rb_detect_limits *l, int width, int heig
     if (training && choices > 1) limit = l->short_least + (int)rb_rng_below(rng, (uint32_t)choices);
     if (!width || !height) width = height = 1;
     rb_detect_size(width, height, l->long_side, limit, &draw.width, &draw.height);
-    draw.mirror = training && rb_rng_uniform(rng) < 0.5;
+    draw.mirror = training && rb_rng_uniform(rng) < l->mirror;
     return draw;
 }
 

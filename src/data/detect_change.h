@@ -14,6 +14,7 @@ typedef struct rb_detect_limits {
     int long_side, short_side; /* 1333, 800 */
     int short_least; /* in training the shorter side's limit is drawn from short_least … short_side; 0: is
                         short_side */
+    double mirror;   /* probability that a training picture is mirrored: ½ */
 } rb_detect_limits;
 
 /* "1333x800", "1333x640-800". BAD_ARGUMENT, which says `option`. */

@@ -101,7 +101,7 @@ static float *backward_to_sum(rb_detector *d, rb_pass *pass) {
     return d->features[0];
 }
 
-/* The gradients of the weights of map i, and of the map. */
+/* The gradients of the weights of map i, and of the map (NULL: not asked). */
 static void backward_to_map(rb_detector *d, rb_pass *pass, int i, float *d_sum, float *d_map) {
     rb_exec *x = pass->exec;
     size_t mark = rb_arena_mark(&x->scratch);
@@ -131,9 +131,11 @@ revbifpn_status rb_pyramid_backward(rb_detector *d, rb_pass *pass) {
     float *d_bias = rb_param_gradient(&d->model.params, d->reduction.bias);
     rb_channel_sums(x, rb_pixels(d->levels[0]), d->config.channels, d_sum, d_bias);
     for (int i = 0; i < d->model.streams.count; i++) {
-        d_maps[i] = rb_arena_push(&x->scratch, bytes_of(map_shape(d, i)));
+        bool learns = !d->model.frozen_neck;
+        d_maps[i] = learns ? rb_arena_push(&x->scratch, bytes_of(map_shape(d, i))) : NULL;
         backward_to_map(d, pass, i, d_sum, d_maps[i]);
     }
+    if (d->model.frozen_neck) return REVBIFPN_OK; /* nothing before it learns */
     rb_exec_enter(x, (rb_operation){.part = RB_PART_NECK, .backward = true});
     return rb_model_backward_maps(&d->model, pass, d_maps);
 }

@@ -14,7 +14,7 @@ static bool wants_masks(const rb_trainer *t) { return t->args.task == REVBIFPN_S
 
 static revbifpn_status set_limits(rb_trainer *t, rb_detect_limits *limits, rb_error *err) {
     const revbifpn_train_config *a = &t->args;
-    *limits = (rb_detect_limits){.long_side = a->long_side, .short_side = a->short_side};
+    *limits = (rb_detect_limits){.long_side = a->long_side, .short_side = a->short_side, .mirror = a->hflip};
     if (!a->scale_high) return rb_detect_limits_check(limits, err);
     limits->short_side = a->scale_high;
     limits->short_least = a->scale_low;
@@ -26,7 +26,8 @@ static revbifpn_status refuse_others(const revbifpn_train_config *a, rb_error *e
     const struct {
         const char *name;
         bool set;
-    } others[] = {{"aa", *a->aa != 0},
+    } others[] = {{"freeze features", !strcmp(a->freeze, "features")},
+                  {"aa", *a->aa != 0},
                   {"color-jitter", *a->color_jitter != 0},
                   {"mixup", a->mixup > 0},
                   {"cutmix", a->cutmix > 0},

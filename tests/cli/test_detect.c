@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "base/rng.h"
+#include "io/weights.h"
 
 enum { KILLS = 8 };
 
@@ -84,6 +85,32 @@ static void killed_runs_end_the_same(void **state) {
     assert_true(resumed >= KILLS / 2);
 }
 
+/* All tensors of the backbone are those of the classifier. */
+static void assert_backbone_is(const char *run, const char *classifier) {
+    char path[4200];
+    rb_error err;
+    rb_tensor_file *ours = NULL, *theirs = NULL;
+    int compared = 0;
+    CHECK_OK(rb_tensor_file_open(&ours, path_of(path, run, "weights/last.safetensors"), &err), &err);
+    CHECK_OK(rb_tensor_file_open(&theirs, path_of(path, classifier, "weights/last.safetensors"), &err), &err);
+    for (int i = 0; i < rb_tensor_file_count(ours); i++) {
+        const rb_tensor_info *t = rb_tensor_file_at(ours, i);
+        size_t count = 1;
+        if (strncmp(t->name, "backbone.", 9) != 0 || strstr(t->name, "num_batches_tracked")) continue;
+        for (int k = 0; k < t->ndim; k++) count *= (size_t)t->shape[k];
+        float *a = malloc(count * sizeof *a), *b = malloc(count * sizeof *b);
+        CHECK_OK(rb_tensor_file_read_floats(ours, t->name, t->ndim, t->shape, a, &err), &err);
+        CHECK_OK(rb_tensor_file_read_floats(theirs, t->name + 9, t->ndim, t->shape, b, &err), &err);
+        assert_memory_equal(a, b, count * sizeof *a);
+        free(a);
+        free(b);
+        compared++;
+    }
+    assert_true(compared > 100);
+    rb_tensor_file_close(&ours);
+    rb_tensor_file_close(&theirs);
+}
+
 /* A classifier's backbone, and a whole detector, begin another run; what begins anew is told. */
 static void other_weights_begin_a_run(void **state) {
     (void)state;
@@ -96,6 +123,9 @@ static void other_weights_begin_a_run(void **state) {
     if (r.code) fail_msg("%s", r.err);
     assert_non_null(strstr(r.err, "is a classifier: all behind the neck begins anew"));
     command_forget(&r);
+    put(weights, sizeof weights, "--weights %s/weights/last.safetensors --freeze backbone", classifier);
+    command_works("%s", train_line("detect", path_of(run, work, "frozen"), weights));
+    assert_backbone_is(run, classifier);
     put(weights, sizeof weights, "--weights %s/weights/last.safetensors", whole);
     r = command("%s", train_line("segment", path_of(run, work, "from_detector"), weights));
     if (r.code) fail_msg("%s", r.err);
@@ -183,6 +213,8 @@ static void wrong_arguments_are_refused(void **state) {
     command_refuses(2, "--recipe 1x is for detectors", "train --data %s --recipe 1x", pictures);
     command_refuses(2, "--scales is for --task", "train --data %s --scales 64..96", pictures);
     command_refuses(2, "mixup: not for detectors", "%s", train_line("detect", nowhere, "--mixup 0.2"));
+    command_refuses(2, "freeze features: not for detectors", "%s",
+                    train_line("detect", nowhere, "--weights x --freeze features"));
     command_refuses(2, "milestones '8,3'", "%s", train_line("detect", nowhere, "--milestones 8,3"));
     command_refuses(1, "annotations", "train --task detect --data %s --out %s", pictures, nowhere);
     command_refuses(3, "the plan needs", "%s", train_line("detect", nowhere, "--max-memory 1M"));

@@ -45,7 +45,7 @@ static void limits_are_read(void **state) {
 
 static void draws_have_the_range(void **state) {
     (void)state;
-    rb_detect_limits l = {.long_side = 1333, .short_side = 800, .short_least = 790};
+    rb_detect_limits l = {.long_side = 1333, .short_side = 800, .short_least = 790, .mirror = 0.5};
     int heights[11] = {0}, mirrored = 0;
     for (int i = 0; i < 1100; i++) {
         rb_rng rng = rb_rng_open(5, RB_PURPOSE_AUGMENT, 0, (uint64_t)i);

@@ -44,16 +44,17 @@ static void write_set(const char *folder, int wrong_size) {
 }
 
 static rb_detect_loader_options loader_options(const rb_objects *set, bool training, int threads) {
-    return (rb_detect_loader_options){.pictures = &set->train,
-                                      .batch = BATCH,
-                                      .training = training,
-                                      .masks = true,
-                                      .limits = {.long_side = 150, .short_side = 100, .short_least = 60},
-                                      .seed = 11,
-                                      .threads = threads,
-                                      .ring = threads ? 3 : 1,
-                                      .max_bad = 3,
-                                      .max_pixels = 1 << 20};
+    return (rb_detect_loader_options){
+        .pictures = &set->train,
+        .batch = BATCH,
+        .training = training,
+        .masks = true,
+        .limits = {.long_side = 150, .short_side = 100, .short_least = 60, .mirror = 0.5},
+        .seed = 11,
+        .threads = threads,
+        .ring = threads ? 3 : 1,
+        .max_bad = 3,
+        .max_pixels = 1 << 20};
 }
 
 static rb_detect_loader *open_loader(const rb_detect_loader_options *options) {

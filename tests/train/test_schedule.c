@@ -169,8 +169,9 @@ static void noise(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(golden_cosine), cmocka_unit_test(golden_step), cmocka_unit_test(timm_schedules),
-        cmocka_unit_test(rise_and_fall), cmocka_unit_test(noise),
+        cmocka_unit_test(golden_cosine),          cmocka_unit_test(golden_step),
+        cmocka_unit_test(milestones_and_warm_up), cmocka_unit_test(timm_schedules),
+        cmocka_unit_test(rise_and_fall),          cmocka_unit_test(noise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
 }
