@@ -76,14 +76,18 @@ static void note_channels(rb_trainer *t, int saved) {
              used ? "\n" : "", saved, t->args.model.input_channels, t->args.model.input_channels);
 }
 
-revbifpn_status rb_train_read_weights(rb_trainer *t, rb_error *err) {
+typedef revbifpn_status reader(rb_trainer *t, const rb_tensor_file *file, const rb_weights_info *saved,
+                               rb_error *err);
+
+/* Reads what `read` takes of the file, its grid, mean and deviation. */
+static revbifpn_status begin_with(rb_trainer *t, reader *read, rb_error *err) {
     revbifpn_status status;
     rb_tensor_file *file = NULL;
     rb_weights_info saved = {0};
     TRY(rb_tensor_file_open(&file, t->args.weights, err));
     TRY(rb_weights_read_info(file, &saved, err));
     TRY(check_network(t, &saved, err));
-    TRY(rb_weights_read_first(file, &t->model->params, usable(t, &saved), err));
+    TRY(read(t, file, &saved, err));
     t->step.k = saved.grid;
     if (saved.config.input_channels == t->args.model.input_channels) {
         memcpy(t->info.preprocess.mean, saved.preprocess.mean, sizeof saved.preprocess.mean);
@@ -95,6 +99,18 @@ fail:
     rb_weights_info_close(&saved);
     rb_tensor_file_close(&file);
     return status;
+}
+
+static revbifpn_status read_classifier(rb_trainer *t, const rb_tensor_file *file,
+                                       const rb_weights_info *saved, rb_error *err) {
+    if (saved->detector.classes)
+        return rb_fail(err, REVBIFPN_BAD_ARGUMENT,
+                       "%s: weights of a detector; a classifier begins with a classifier's", t->args.weights);
+    return rb_weights_read_first(file, &t->model->params, usable(t, saved), err);
+}
+
+revbifpn_status rb_train_read_weights(rb_trainer *t, rb_error *err) {
+    return begin_with(t, read_classifier, err);
 }
 
 /* A detector of the same numbers, classes and all; else the backbone alone, of a detector or of a classifier.
@@ -120,18 +136,5 @@ static revbifpn_status read_detector(rb_trainer *t, const rb_tensor_file *file, 
 }
 
 revbifpn_status rb_train_read_detector(rb_trainer *t, rb_error *err) {
-    revbifpn_status status;
-    rb_tensor_file *file = NULL;
-    rb_weights_info saved = {0};
-    TRY(rb_tensor_file_open(&file, t->args.weights, err));
-    TRY(rb_weights_read_info(file, &saved, err));
-    TRY(check_network(t, &saved, err));
-    TRY(read_detector(t, file, &saved, err));
-    t->step.k = saved.grid;
-    memcpy(t->info.preprocess.mean, saved.preprocess.mean, sizeof saved.preprocess.mean);
-    memcpy(t->info.preprocess.std, saved.preprocess.std, sizeof saved.preprocess.std);
-fail:
-    rb_weights_info_close(&saved);
-    rb_tensor_file_close(&file);
-    return status;
+    return begin_with(t, read_detector, err);
 }
