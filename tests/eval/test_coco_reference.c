@@ -22,7 +22,8 @@ static rb_coco_score evaluate(const char *gt, const char *dt, rb_coco_options op
     CHECK_OK(rb_coco_results_open(&results, dt, options.masks, &err), &err);
     CHECK_OK(rb_coco_results_resolve(&results, &truth, dt, &err), &err);
     rb_coco_score *scores = calloc(truth.category_count, sizeof *scores);
-    CHECK_OK(rb_coco_evaluate(&truth, &results, &options, (rb_coco_paths){gt, dt}, pool, scores, &err), &err);
+    CHECK_OK(rb_coco_evaluate(&truth, &results, &options, (rb_coco_paths){gt, dt}, pool, scores, NULL, &err),
+             &err);
     rb_coco_score mean = rb_coco_mean(scores, truth.category_count, &options);
     free(scores);
     rb_coco_close(&truth);
