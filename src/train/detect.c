@@ -271,12 +271,14 @@ static void close(rb_trainer *t) {
 #define STATS(p)                                                                                             \
     p "ap," p "ap50," p "ap75," p "ap_small," p "ap_medium," p "ap_large," p "ar1," p "ar10," p "ar100," p   \
       "ar_small," p "ar_medium," p "ar_large"
-#define DETECTOR_TASK(columns, row, best)                                                                    \
+#define PARTS "loss_rpn_cls,loss_rpn_bbox,loss_cls,loss_bbox"
+#define DETECTOR_TASK(losses, loss_count, columns, row, best)                                                \
     {                                                                                                        \
         .check = check, .open_data = open_data, .build = build, .measure = measure, .prepare = prepare,      \
         .read_weights = rb_train_read_detector, .begin = begin, .add_batch = add_batch,                      \
-        .tell_files = tell_files, .validate = validate, .record_epoch = record_epoch, .close = close,        \
-        .metrics = columns, .values = row, .score = best                                                     \
+        .tell_files = tell_files, .validate = validate, .record_epoch = rb_record_detect, .close = close,    \
+        .parts = losses, .part_count = loss_count, .metrics = columns, .values = row, .score = best          \
     }
-const rb_run_task rb_detect_task = DETECTOR_TASK(STATS(""), box_values, box_score);
-const rb_run_task rb_segment_task = DETECTOR_TASK(STATS("") "," STATS("mask_"), all_values, mask_score);
+const rb_run_task rb_detect_task = DETECTOR_TASK(PARTS, 4, STATS(""), box_values, box_score);
+const rb_run_task rb_segment_task =
+    DETECTOR_TASK(PARTS ",loss_mask", RB_PARTS, STATS("") "," STATS("mask_"), all_values, mask_score);

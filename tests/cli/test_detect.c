@@ -40,7 +40,8 @@ static void a_run_leaves_what_runs_leave(void **state) {
                                         "checkpoint.safetensors"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) assert_true(has_file(whole, names[i]));
     char *header = first_line(whole, "results.csv");
-    assert_string_equal(header, "epoch,lr,train_loss,ap,ap50,ap75,ap_small,ap_medium,ap_large,ar1,ar10,ar100,"
+    assert_string_equal(header, "epoch,lr,train_loss,loss_rpn_cls,loss_rpn_bbox,loss_cls,loss_bbox,loss_mask,"
+                                "ap,ap50,ap75,ap_small,ap_medium,ap_large,ar1,ar10,ar100,"
                                 "ar_small,ar_medium,ar_large,mask_ap,mask_ap50,mask_ap75,mask_ap_small,"
                                 "mask_ap_medium,mask_ap_large,mask_ar1,mask_ar10,mask_ar100,mask_ar_small,"
                                 "mask_ar_medium,mask_ar_large,grid");
@@ -124,7 +125,7 @@ static void judging_agrees(void **state) {
     row = strstr(csv, "\n2,");
     assert_non_null(row);
     row++;
-    for (int i = 0; i < 3; i++) row = strchr(row, ',') + 1;
+    for (int i = 0; i < 3 + 5; i++) row = strchr(row, ',') + 1;
     for (int kind = 0; kind < 2; kind++) {
         const char *name = kind ? "segm" : "bbox";
         put(line, sizeof line, "eval --gt %s/annotations/instances_val.json --dt %s --type %s --json", data,
