@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "train/environment.h"
 #include "train/task.h"
 
 enum { STEP_POINTS = 50, HISTOGRAMS = 50, GRID = 4, QUALITY = 85 };
@@ -161,6 +162,26 @@ static revbifpn_status add_speed(rb_record *record, int epoch, rb_error *err) {
             (rb_speed){epoch, 1000 * record->pictures / ms, record->wait_ms / ms};
     record->pictures = record->step_ms = record->wait_ms = 0;
     return REVBIFPN_OK;
+}
+
+revbifpn_status rb_record_page(rb_trainer *t, const char *summary, rb_facts *arguments, rb_facts *environment,
+                               rb_page *out, rb_error *err) {
+    revbifpn_status status;
+    TRY(rb_facts_of_arguments(arguments, &t->args, err));
+    TRY(rb_facts_of_environment(environment, t->kernels, rb_pool_threads(t->pool), err));
+    *out = (rb_page){.title = t->run.path,
+                     .summary = summary,
+                     .results = t->run.results,
+                     .epochs = t->epochs,
+                     .memory = &t->memory,
+                     .speeds = t->record.speeds,
+                     .speed_count = t->record.speed_count,
+                     .arguments = arguments->list,
+                     .argument_count = arguments->count,
+                     .environment = environment->list,
+                     .environment_count = environment->count};
+fail:
+    return status;
 }
 
 revbifpn_status rb_record_epoch(rb_trainer *t, const revbifpn_report *r, rb_error *err) {
