@@ -21,7 +21,13 @@ void rb_mark_tint(rb_image *image, uint32_t begin, uint32_t end, rb_color color)
     }
 }
 
-static void corners_of(const double c[4], rb_point corners[5]) {
+/* The middle of the pixel that a coordinate falls into: a line of one pixel is sharp there. The far edge of
+ * the picture counts to its last pixel. */
+static double middle(double v, int size) { return floor(v == size ? v - 1 : v) + 0.5; }
+
+static void corners_of(const rb_image *image, const double box[4], rb_point corners[5]) {
+    double c[4];
+    for (int i = 0; i < 4; i++) c[i] = middle(box[i], i % 2 ? image->height : image->width);
     const rb_point around[5] = {{c[0], c[1]}, {c[2], c[1]}, {c[2], c[3]}, {c[0], c[3]}, {c[0], c[1]}};
     memcpy(corners, around, sizeof around);
 }
@@ -29,14 +35,14 @@ static void corners_of(const double c[4], rb_point corners[5]) {
 void rb_mark_box(rb_image *image, const double box[4], rb_color color) {
     double thickness = fmax(1, image->width / (double)THICK_WIDTH);
     rb_point corners[5];
-    corners_of(box, corners);
+    corners_of(image, box, corners);
     for (int i = 0; i < 4; i++) rb_draw_line(image, corners[i], corners[i + 1], thickness, color, 1);
 }
 
 void rb_mark_dashes(rb_image *image, const double box[4]) {
     const rb_color ink[2] = {{0, 0, 0}, {255, 255, 255}};
     rb_point corners[5];
-    corners_of(box, corners);
+    corners_of(image, box, corners);
     for (int i = 0; i < 4; i++) {
         rb_point a = corners[i], b = corners[i + 1];
         double length = hypot(b.x - a.x, b.y - a.y);
@@ -55,9 +61,10 @@ static int text_scale(const rb_image *image) {
     return scale < 1 ? 1 : scale;
 }
 
-int rb_mark_text_height(const rb_image *image) { return RB_FONT_HEIGHT * text_scale(image); }
+/* A whole number, whatever the corner is. */
+static int place(double corner) { return corner > -1e6 && corner < 1e6 ? (int)corner : -1000000; }
 
-void rb_mark_text(rb_image *image, int x, int y, rb_color ground, const char *text) {
+static void draw_text(rb_image *image, int x, int y, rb_color ground, const char *text) {
     int scale = text_scale(image), height = RB_FONT_HEIGHT * scale;
     double middle = y + height / 2.0, width = (double)strlen(text) * RB_FONT_WIDTH * scale + scale;
     rb_draw_line(image, (rb_point){x, middle}, (rb_point){x + width, middle}, height, ground, 0.85);
@@ -65,8 +72,12 @@ void rb_mark_text(rb_image *image, int x, int y, rb_color ground, const char *te
 }
 
 void rb_mark_name(rb_image *image, const double corners[4], rb_color ground, const char *text) {
-    int y = (int)corners[1] - rb_mark_text_height(image);
-    rb_mark_text(image, (int)corners[0], y < 0 ? (int)corners[1] : y, ground, text);
+    int top = place(corners[1]), y = top - RB_FONT_HEIGHT * text_scale(image);
+    draw_text(image, place(corners[0]), y < 0 ? top : y, ground, text);
+}
+
+void rb_mark_foot(rb_image *image, const double corners[4], rb_color ground, const char *text) {
+    draw_text(image, place(corners[0]), place(corners[3]) - RB_FONT_HEIGHT * text_scale(image), ground, text);
 }
 
 revbifpn_status rb_image_enlarge(const rb_image *src, int times, rb_image *out, rb_error *err) {

@@ -13,11 +13,10 @@ void rb_mark_tint(rb_image *image, uint32_t begin, uint32_t end, rb_color color)
 void rb_mark_box(rb_image *image, const double corners[4], rb_color color);
 /* The same thin, in dashes of black and white, which are seen on everything. */
 void rb_mark_dashes(rb_image *image, const double corners[4]);
-/* Text on a ground of that colour, which takes rb_mark_text_height rows from y down. */
-void rb_mark_text(rb_image *image, int x, int y, rb_color ground, const char *text);
-int rb_mark_text_height(const rb_image *image);
-/* Text above the box, or in its upper edge where there is no room above. */
+/* Text on a ground of that colour: above the box, or in its upper edge where there is no room above; and in
+ * its lower edge. */
 void rb_mark_name(rb_image *image, const double corners[4], rb_color ground, const char *text);
+void rb_mark_foot(rb_image *image, const double corners[4], rb_color ground, const char *text);
 
 /* A new image in which every pixel of `src` is times × times. OUT_OF_MEMORY. */
 revbifpn_status rb_image_enlarge(const rb_image *src, int times, rb_image *out, rb_error *err) RB_CHECKED;

@@ -69,8 +69,7 @@ static void draw(rb_image *image, const rb_image *from, const rb_shot_box *boxes
             c[k] =
                 b->corners[k] * (k % 2 ? image->height : image->width) / (k % 2 ? from->height : from->width);
         if (names && *b->text && b->object)
-            rb_mark_text(image, (int)c[0], (int)c[3] - rb_mark_text_height(image), (rb_color){40, 40, 40},
-                         b->text);
+            rb_mark_foot(image, c, (rb_color){40, 40, 40}, b->text);
         else if (names && *b->text)
             rb_mark_name(image, c, rb_mark_color(b->label), b->text);
         else if (!names && b->object)
