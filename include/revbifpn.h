@@ -255,7 +255,7 @@ REVBIFPN_API revbifpn_status revbifpn_image_read(revbifpn *ctx, const char *path
 REVBIFPN_API revbifpn_status revbifpn_image_write_png(revbifpn *ctx, const char *path,
                                                       const revbifpn_image *image) REVBIFPN_CHECKED;
 /* Writes lines over the top of a picture, enlarged by a whole number first when it has less than 240 pixels a
- * row. Only ASCII has letters, others are boxes. */
+ * row (but not beyond 16384 rows). Only ASCII has letters, others are boxes. */
 REVBIFPN_API revbifpn_status revbifpn_image_annotate(revbifpn *ctx, revbifpn_image *image,
                                                      const char *const *lines, int count) REVBIFPN_CHECKED;
 REVBIFPN_API void revbifpn_image_free(revbifpn_image *image);

@@ -86,7 +86,8 @@ REVBIFPN_API revbifpn_status revbifpn_detect(revbifpn_detector *detector, const 
 /* pixels: height,width of 0 and 1, from such a mask. BAD_ARGUMENT when the runs are not of that size. */
 REVBIFPN_API revbifpn_status revbifpn_mask_pixels(revbifpn *ctx, const char *mask, int width, int height,
                                                   uint8_t *pixels) REVBIFPN_CHECKED;
-/* Draws boxes with names and scores, and masks, into the picture. */
+/* Draws boxes with names and scores, and masks, into the picture, which is enlarged by a whole number first
+ * when it has less than 240 pixels a row (but not beyond 16384 rows), boxes and masks with it. */
 REVBIFPN_API revbifpn_status revbifpn_image_draw(revbifpn *ctx, revbifpn_image *image,
                                                  const revbifpn_detection *detections,
                                                  int count) REVBIFPN_CHECKED;

@@ -54,6 +54,10 @@ struct revbifpn_detector {
     __attribute__((cleanup(rb_api_leave), unused)) rb_host *host_before = rb_host_use(&(context)->host)
 static inline void rb_api_leave(rb_host *const *before) { rb_host_use(*before); }
 
+/* A picture of less than 240 pixels a row becomes *times as wide and as high, so that text on it can be read;
+ * unless it is so high that it would get more than 16384 rows. OUT_OF_MEMORY. */
+revbifpn_status rb_api_enlarge(revbifpn *ctx, revbifpn_image *image, int *times) RB_CHECKED;
+
 /* Builds a network without weights, for questions about it. Checks config and size. */
 revbifpn_status rb_api_network(revbifpn *ctx, const revbifpn_model_config *config, rb_shape image,
                                bool training, rb_model *network) RB_CHECKED;

@@ -55,7 +55,7 @@ static revbifpn_status judge(revbifpn *ctx, reading *r, revbifpn_coco_report *ou
     }
     TRY(rb_coco_results_resolve(&r->results, &r->truth, r->options->dt, &ctx->error));
     TRY(rb_coco_evaluate(&r->truth, &r->results, &options, (rb_coco_paths){r->options->gt, r->options->dt},
-                         ctx->pool, scores, &ctx->error));
+                         ctx->pool, scores, NULL, &ctx->error));
     rb_coco_score mean = rb_coco_mean(scores, r->truth.category_count, &options);
     *out = (revbifpn_coco_report){.images = r->truth.image_count,
                                   .categories = r->truth.category_count,

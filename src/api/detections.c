@@ -4,7 +4,7 @@
 
 #include "api/context.h"
 #include "eval/detections.h"
-#include "image/draw.h"
+#include "image/mark.h"
 
 revbifpn_status revbifpn_weights_task(revbifpn *ctx, const char *path, revbifpn_task *out) {
     RB_ENTER(ctx);
@@ -189,43 +189,16 @@ revbifpn_status revbifpn_mask_pixels(revbifpn *ctx, const char *mask, int width,
     return status;
 }
 
-/* Colours that stand apart, by class. */
-static rb_color color_of(int label) {
-    static const rb_color colors[] = {{230, 60, 50},  {40, 130, 230}, {50, 170, 70},  {240, 160, 20},
-                                      {150, 80, 200}, {20, 170, 170}, {230, 90, 160}, {140, 110, 60},
-                                      {120, 160, 30}, {90, 90, 230}};
-    return colors[label % (int)(sizeof colors / sizeof *colors)];
-}
-
-static void tint(rb_image *image, const rb_spans *spans, rb_color color) {
-    const double part = 0.45, channels[3] = {color.r, color.g, color.b};
-    for (size_t s = 0; s < spans->count; s++)
-        for (uint32_t i = spans->at[s].begin; i < spans->at[s].end; i++) {
-            size_t x = i / (uint32_t)image->height, y = i % (uint32_t)image->height;
-            uint8_t *pixel = image->pixels + 3 * (y * (size_t)image->width + x);
-            for (int c = 0; c < 3; c++)
-                pixel[c] = (uint8_t)(pixel[c] * (1 - part) + channels[c] * part + 0.5);
-        }
-}
-
-static void draw_box(rb_image *image, const revbifpn_detection *d) {
-    double thickness = image->width / 320.0 < 1 ? 1 : image->width / 320.0;
-    const rb_point corners[] = {
-        {d->x1, d->y1}, {d->x2, d->y1}, {d->x2, d->y2}, {d->x1, d->y2}, {d->x1, d->y1}};
-    for (int i = 0; i < 4; i++)
-        rb_draw_line(image, corners[i], corners[i + 1], thickness, color_of(d->label), 1);
-}
-
-static void draw_label(rb_image *image, const revbifpn_detection *d) {
+static void draw_one(rb_image *image, const revbifpn_detection *d, int times, bool name) {
+    const double corners[4] = {d->x1 * times, d->y1 * times, d->x2 * times, d->y2 * times};
+    rb_color color = rb_mark_color(d->label);
     char text[120];
-    int scale = image->width / 480 < 1 ? 1 : image->width / 480;
-    int height = RB_FONT_HEIGHT * scale, x = (int)d->x1, y = (int)d->y1 - height;
-    if (y < 0) y = (int)d->y1;
+    if (!name) {
+        rb_mark_box(image, corners, color);
+        return;
+    }
     snprintf(text, sizeof text, "%.80s %.0f", d->name, 100 * d->score);
-    double middle = y + height / 2.0, width = (double)strlen(text) * RB_FONT_WIDTH * scale + scale;
-    rb_draw_line(image, (rb_point){x, middle}, (rb_point){x + width, middle}, height, color_of(d->label),
-                 0.85);
-    rb_draw_text(image, x + scale, y + scale, scale, (rb_color){255, 255, 255}, text);
+    rb_mark_name(image, corners, color, text);
 }
 
 revbifpn_status revbifpn_image_draw(revbifpn *ctx, revbifpn_image *image,
@@ -233,16 +206,20 @@ revbifpn_status revbifpn_image_draw(revbifpn *ctx, revbifpn_image *image,
     RB_ENTER(ctx);
     revbifpn_status status = REVBIFPN_OK;
     rb_spans spans = {0};
+    int times;
     rb_image view = {image->width, image->height, image->pixels};
     if (!image->pixels || image->width < 1)
         return rb_fail(&ctx->error, REVBIFPN_BAD_ARGUMENT, "no picture to draw on");
     for (int i = count - 1; i >= 0; i--) { /* the most likely one over all others */
         if (!detections[i].mask) continue;
         TRY(decode_mask(detections[i].mask, image->width, image->height, &spans, &ctx->error));
-        tint(&view, &spans, color_of(detections[i].label));
+        for (size_t s = 0; s < spans.count; s++)
+            rb_mark_tint(&view, spans.at[s].begin, spans.at[s].end, rb_mark_color(detections[i].label));
     }
-    for (int i = count - 1; i >= 0; i--) draw_box(&view, &detections[i]);
-    for (int i = count - 1; i >= 0; i--) draw_label(&view, &detections[i]);
+    TRY(rb_api_enlarge(ctx, image, &times));
+    view = (rb_image){image->width, image->height, image->pixels};
+    for (int i = count - 1; i >= 0; i--) draw_one(&view, &detections[i], times, false);
+    for (int i = count - 1; i >= 0; i--) draw_one(&view, &detections[i], times, true);
 fail:
     rb_spans_close(&spans);
     return status;

@@ -5,7 +5,7 @@
 
 #include "api/context.h"
 #include "eval/topk.h"
-#include "image/draw.h"
+#include "image/mark.h"
 #include "image/raster.h"
 #include "io/npy.h"
 
@@ -168,16 +168,15 @@ fail:
 
 /* ---- text on pictures ---- */
 
-enum { MIN_WIDTH = 240, SCALE_WIDTH = 140 };
+enum { MIN_WIDTH = 240, MAX_HEIGHT = 16384, SCALE_WIDTH = 140 };
 
-static revbifpn_status enlarge(revbifpn *ctx, revbifpn_image *image, int times) {
+revbifpn_status rb_api_enlarge(revbifpn *ctx, revbifpn_image *image, int *times) {
     revbifpn_status status;
-    rb_image large = {0};
-    TRY(rb_image_alloc(&large, image->width * times, image->height * times, &ctx->error));
-    for (int y = 0; y < large.height; y++)
-        for (int x = 0; x < large.width; x++)
-            memcpy(large.pixels + ((size_t)y * (size_t)large.width + (size_t)x) * 3,
-                   image->pixels + ((size_t)(y / times) * (size_t)image->width + (size_t)(x / times)) * 3, 3);
+    rb_image large = {0}, view = {image->width, image->height, image->pixels};
+    *times = (MIN_WIDTH + image->width - 1) / image->width;
+    while (*times > 1 && (int64_t)image->height * *times > MAX_HEIGHT) --*times;
+    if (*times == 1) return REVBIFPN_OK;
+    TRY(rb_image_enlarge(&view, *times, &large, &ctx->error));
     revbifpn_image_free(image);
     *image = (revbifpn_image){.width = large.width, .height = large.height, .pixels = large.pixels};
 fail:
@@ -188,11 +187,12 @@ revbifpn_status revbifpn_image_annotate(revbifpn *ctx, revbifpn_image *image, co
                                         int count) {
     RB_ENTER(ctx);
     revbifpn_status status;
+    int times;
     if (!image->pixels || image->width < 1)
         return rb_fail(&ctx->error, REVBIFPN_BAD_ARGUMENT, "no picture to write on");
-    if (image->width < MIN_WIDTH) TRY(enlarge(ctx, image, (MIN_WIDTH + image->width - 1) / image->width));
+    TRY(rb_api_enlarge(ctx, image, &times));
     rb_image view = {image->width, image->height, image->pixels};
-    int scale = image->width / SCALE_WIDTH, line = RB_FONT_HEIGHT * scale;
+    int scale = image->width < SCALE_WIDTH ? 1 : image->width / SCALE_WIDTH, line = RB_FONT_HEIGHT * scale;
     double middle = (count * line + 2 * scale) / 2.0;
     rb_draw_line(&view, (rb_point){0, middle}, (rb_point){view.width, middle}, 2 * middle,
                  (rb_color){0, 0, 0}, 0.65);

@@ -22,6 +22,7 @@ typedef struct evaluation {
     rb_coco_fate *fates;        /* … · areas */
     uint16_t *places;           /* their rank in the picture */
     rb_coco_score *out;
+    rb_coco_curve *curves; /* NULL: not wanted */
     pthread_mutex_t lock;
     int failed_task; /* the lowest of the tasks that failed, so that the message does not depend on threads */
     revbifpn_status status;
@@ -91,8 +92,9 @@ static void needed_for_recall(size_t needed[RB_COCO_RECALLS], size_t all) {
     }
 }
 
-/* Mean precision over recalls at threshold t in area a; *recall is what was reached. */
-static double average_precision(category *c, int a, int t, size_t all, double *recall) {
+/* Mean precision over recalls at threshold t in area a; *recall is what was reached. `curve`, which may be
+ * NULL, takes the precision at each recall. */
+static double average_precision(category *c, int a, int t, size_t all, double *recall, double *curve) {
     size_t hits = 0, misses = 0;
     for (size_t i = 0; i < c->count; i++) {
         rb_coco_fate f = c->fates[c->ranks[i].index * (size_t)c->areas + (size_t)a];
@@ -110,6 +112,8 @@ static double average_precision(category *c, int a, int t, size_t all, double *r
     double sum = 0;
     for (int i = 0; i < RB_COCO_RECALLS; i++)
         if (c->needed[i] <= hits) sum += c->precision[c->needed[i] - 1];
+    for (int i = 0; curve && i < RB_COCO_RECALLS; i++)
+        curve[i] = c->needed[i] <= hits ? c->precision[c->needed[i] - 1] : 0;
     return sum / RB_COCO_RECALLS;
 }
 
@@ -121,6 +125,12 @@ static double recall_within(const category *c, int limit, size_t all) {
         if (c->places[i] < limit) hits += (size_t)__builtin_popcount(f.matched & ~(unsigned)f.ignored);
     }
     return (double)hits / (double)all / RB_COCO_THRESHOLDS;
+}
+
+/* Where the curve of threshold t in area a goes; NULL: nowhere. */
+static double *curve_of(const evaluation *e, size_t k, int a, int t) {
+    if (!e->curves || a || (t != 0 && t != 5)) return NULL;
+    return e->curves[k].precision[t ? RB_COCO_AT_75 : RB_COCO_AT_50];
 }
 
 static void accumulate(evaluation *e, size_t k, category *c, rb_coco_score *s) {
@@ -135,7 +145,7 @@ static void accumulate(evaluation *e, size_t k, category *c, rb_coco_score *s) {
         needed_for_recall(c->needed, all);
         double precision = 0, reached = 0, recall;
         for (int t = 0; t < RB_COCO_THRESHOLDS; t++) {
-            double ap = average_precision(c, a, t, all, &recall);
+            double ap = average_precision(c, a, t, all, &recall, curve_of(e, k, a, t));
             precision += ap;
             reached += recall;
             if (!a && t == 0) s->ap50 = ap;
@@ -197,13 +207,17 @@ static revbifpn_status run(evaluation *e, rb_pool *pool) {
 
 revbifpn_status rb_coco_evaluate(const rb_coco *truth, const rb_coco_results *results,
                                  const rb_coco_options *options, rb_coco_paths paths, rb_pool *pool,
-                                 rb_coco_score *scores, rb_error *err) {
+                                 rb_coco_score *scores, rb_coco_curve *curves, rb_error *err) {
     revbifpn_status status;
-    evaluation e = {.in = {truth, results, options, paths, {0}}, .out = scores, .error = err};
+    evaluation e = {
+        .in = {truth, results, options, paths, {0}}, .out = scores, .curves = curves, .error = err};
     size_t threads = (size_t)rb_pool_threads(pool), areas = (size_t)options->areas;
     for (int t = 0; t < RB_COCO_THRESHOLDS; t++)
         e.in.thresholds[t] = t == RB_COCO_THRESHOLDS - 1 ? 0.95 : t * ((0.95 - 0.5) / 9) + 0.5;
     memset(scores, 0, truth->category_count * sizeof *scores);
+    for (size_t k = 0; curves && k < truth->category_count; k++)
+        for (int i = 0; i < RB_COCO_CURVES * RB_COCO_RECALLS; i++)
+            curves[k].precision[i / RB_COCO_RECALLS][i % RB_COCO_RECALLS] = -1;
     pthread_mutex_init(&e.lock, NULL);
     TRY(check_objects(truth, options->masks, paths.truth, err));
     TRY(rb_coco_groups_open(&e.groups, truth, results, options, err));

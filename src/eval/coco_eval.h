@@ -31,17 +31,24 @@ typedef struct rb_coco_score {
     size_t objects, detections;       /* crowd regions not counted */
 } rb_coco_score;
 
+/* The precision of one category at recalls 0, 0.01 … 1, in the first area at the largest limit; −1 where
+ * there is no object. */
+enum { RB_COCO_AT_50, RB_COCO_AT_75, RB_COCO_CURVES }; /* overlaps */
+typedef struct rb_coco_curve {
+    double precision[RB_COCO_CURVES][RB_COCO_RECALLS];
+} rb_coco_curve;
+
 /* Where both lists are from, for messages. */
 typedef struct rb_coco_paths {
     const char *truth, *results;
 } rb_coco_paths;
 
-/* Scores each category into scores[truth->category_count]. `results` have been resolved. The same numbers
- * with any number of threads. BAD_FILE for outlines that cannot be drawn, BAD_DATA for objects without area
- * or box. */
+/* Scores each category into scores[truth->category_count] and, unless that is NULL, curves[…] likewise.
+ * `results` have been resolved. The same numbers with any number of threads. BAD_FILE for outlines that
+ * cannot be drawn, BAD_DATA for objects without area or box. */
 revbifpn_status rb_coco_evaluate(const rb_coco *truth, const rb_coco_results *results,
                                  const rb_coco_options *options, rb_coco_paths paths, rb_pool *pool,
-                                 rb_coco_score *scores, rb_error *err) RB_CHECKED;
+                                 rb_coco_score *scores, rb_coco_curve *curves, rb_error *err) RB_CHECKED;
 /* Means over the categories that have objects. */
 rb_coco_score rb_coco_mean(const rb_coco_score *scores, size_t count, const rb_coco_options *options);
 

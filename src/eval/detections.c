@@ -14,6 +14,8 @@ void rb_coco_stats(const rb_coco_score *s, double stats[REVBIFPN_COCO_STATS]) {
 void rb_detect_scores_close(rb_detect_scores *s) {
     rb_free(s->boxes);
     rb_free(s->masks);
+    rb_free(s->box_curves);
+    rb_free(s->mask_curves);
     rb_coco_results_close(&s->box_results);
     rb_coco_results_close(&s->mask_results);
     *s = (rb_detect_scores){0};
@@ -189,13 +191,15 @@ static void close_truth(rb_coco *t) {
 
 static revbifpn_status measure_one(const rb_detect_evaluation *e, const rb_coco *truth, bool masks,
                                    const rb_coco_results *results, rb_coco_score **classes,
-                                   rb_coco_score *mean, rb_error *err) {
+                                   rb_coco_curve **curves, rb_coco_score *mean, rb_error *err) {
     rb_coco_options options = rb_coco_default_options();
     options.masks = masks;
     *classes = rb_alloc((truth->category_count + 1) * sizeof **classes);
-    if (!*classes) return no_memory(err);
-    revbifpn_status status = rb_coco_evaluate(
-        truth, results, &options, (rb_coco_paths){e->path, "the results"}, e->exec->pool, *classes, err);
+    if (e->curves) *curves = rb_alloc((truth->category_count + 1) * sizeof **curves);
+    if (!*classes || (e->curves && !*curves)) return no_memory(err);
+    revbifpn_status status =
+        rb_coco_evaluate(truth, results, &options, (rb_coco_paths){e->path, "the results"}, e->exec->pool,
+                         *classes, *curves, err);
     if (status == REVBIFPN_OK) *mean = rb_coco_mean(*classes, truth->category_count, &options);
     return status;
 }
@@ -204,9 +208,9 @@ static revbifpn_status measure(const rb_detect_evaluation *e, rb_detect_scores *
     revbifpn_status status;
     rb_coco truth;
     TRY(make_truth(e, &truth, err));
-    TRY(measure_one(e, &truth, false, &s->box_results, &s->boxes, &s->box, err));
+    TRY(measure_one(e, &truth, false, &s->box_results, &s->boxes, &s->box_curves, &s->box, err));
     if (e->detector->config.masks)
-        TRY(measure_one(e, &truth, true, &s->mask_results, &s->masks, &s->mask, err));
+        TRY(measure_one(e, &truth, true, &s->mask_results, &s->masks, &s->mask_curves, &s->mask, err));
 fail:
     close_truth(&truth);
     return status;

@@ -27,12 +27,14 @@ typedef struct rb_detect_evaluation {
     /* of each picture, in order; may be NULL, and may fail */
     revbifpn_status (*judged)(void *user, const rb_detected *one, rb_error *err);
     void *user;
+    bool curves; /* of precision are wanted */
 } rb_detect_evaluation;
 
 /* What the results are: by class and in all, of boxes and, with a segmenter, of masks. */
 typedef struct rb_detect_scores {
     rb_coco_score *boxes, *masks;              /* classes, owned: rb_detect_scores_close; masks NULL: none */
     rb_coco_score box, mask;                   /* means */
+    rb_coco_curve *box_curves, *mask_curves;   /* of each class, owned, too; NULL: not wanted, or no masks */
     rb_coco_results box_results, mask_results; /* owned, too: images and categories are places in the split */
     int images, bad_files;
 } rb_detect_scores;

@@ -101,7 +101,8 @@ static void draw_axes(rb_text *out, const frame *f) {
         double value = f->low + i * f->step;
         draw_mark(out, f, fabs(value) < 1e-9 * f->step ? 0 : value);
     }
-    double range = f->last - f->first, step = range > 0 ? fmax(1, rb_chart_step(range, 6)) : 1;
+    double range = f->last - f->first, step = range > 0 ? rb_chart_step(range, 6) : 1;
+    if (!f->chart->parts) step = fmax(1, step);
     for (double x = ceil(f->first / step) * step; x <= f->last + 1e-9; x += step)
         rb_text_format(out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.6g</text>", to_x(f, x),
                        HEIGHT - BOTTOM + 18, x);

@@ -9,12 +9,13 @@ typedef struct rb_series {
     const double *values; /* chart.count; those that are not finite are left out */
 } rb_series;
 
-enum { RB_SERIES_MAX = 3 };
+enum { RB_SERIES_MAX = 8 };
 
 typedef struct rb_chart {
     const char *title;
     const double *x; /* count, rising: epochs */
     size_t count;
+    bool parts;              /* x is no count: its marks need not be whole numbers */
     bool from_zero;          /* the axis begins at 0 */
     bool may_be_logarithmic; /* … is logarithmic when all values are above 0 and the largest is 20 times the
                                 smallest or more; the caption then says so */

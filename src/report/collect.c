@@ -72,8 +72,7 @@ static rb_mistake *insert(rb_collection *c, double probability) {
     return &c->mistakes[at];
 }
 
-/* The end of a path, which says more than its beginning. */
-static void copy_end(const char *path, char *name, size_t size) {
+void rb_copy_end(const char *path, char *name, size_t size) {
     size_t length = strlen(path);
     if (length < size)
         memcpy(name, path, length + 1);
@@ -92,6 +91,6 @@ revbifpn_status rb_collection_add(rb_collection *c, int label, int predicted, do
     m->label = label;
     m->predicted = predicted;
     m->probability = probability;
-    copy_end(path, m->name, sizeof m->name);
+    rb_copy_end(path, m->name, sizeof m->name);
     return rb_thumb_take(m->thumb, picture, err);
 }

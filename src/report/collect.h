@@ -50,5 +50,7 @@ revbifpn_status rb_collection_add(rb_collection *c, int label, int predicted, do
 /* dst = the picture, scaled down to fit. OUT_OF_MEMORY. */
 revbifpn_status rb_thumb_take(rb_thumb *dst, const rb_image *picture, rb_error *err) RB_CHECKED;
 rb_image rb_thumb_image(rb_thumb *thumb);
+/* The end of a path, which says more than its beginning. */
+void rb_copy_end(const char *path, char *name, size_t size);
 
 #endif

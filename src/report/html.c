@@ -60,16 +60,20 @@ void rb_base64(rb_text *out, const void *bytes, size_t size) {
     }
 }
 
+void rb_html_jpeg(rb_text *out, int width, int height, const uint8_t *jpeg, size_t size, const char *alt) {
+    rb_text_format(out, "<img width=\"%d\" height=\"%d\" alt=\"", width, height);
+    rb_html_text(out, alt);
+    rb_text_add(out, "\" src=\"data:image/jpeg;base64,");
+    rb_base64(out, jpeg, size);
+    rb_text_add(out, "\">");
+}
+
 revbifpn_status rb_html_picture(rb_text *out, const rb_image *image, const char *alt, rb_error *err) {
     uint8_t *jpeg;
     size_t size;
     revbifpn_status status = rb_image_encode_jpeg(image, QUALITY, &jpeg, &size, err);
     if (status != REVBIFPN_OK) return status;
-    rb_text_format(out, "<img width=\"%d\" height=\"%d\" alt=\"", image->width, image->height);
-    rb_html_text(out, alt);
-    rb_text_add(out, "\" src=\"data:image/jpeg;base64,");
-    rb_base64(out, jpeg, size);
-    rb_text_add(out, "\">");
+    rb_html_jpeg(out, image->width, image->height, jpeg, size, alt);
     rb_free(jpeg);
     return REVBIFPN_OK;
 }

@@ -1,34 +1,14 @@
-/* report.html of a run folder: one file that shows a run, without anything from outside. */
+/* report.html of a classifier's run folder. */
 #ifndef RB_REPORT_REPORT_H
 #define RB_REPORT_REPORT_H
 
-#include "base/text.h"
 #include "report/collect.h"
-
-/* A name and what belongs to it; both are escaped when they are written. */
-typedef struct rb_fact {
-    const char *name, *value;
-} rb_fact;
-
-/* How fast an epoch of this process went. */
-typedef struct rb_speed {
-    int epoch;
-    double pictures; /* a second, waiting included */
-    double waiting;  /* part of the time spent waiting for batches */
-} rb_speed;
+#include "report/page.h"
 
 typedef struct rb_report {
-    const char *title;   /* the run folder */
-    const char *summary; /* a line about network and data */
-    const char *results; /* text of results.csv (train/run_folder.h) */
-    int epochs;          /* that the run will have */
+    rb_page page;
     rb_collection *collection;
     char *const *classes; /* names, collection->classes of them */
-    const revbifpn_memory *memory;
-    const rb_speed *speeds;
-    int speed_count;
-    const rb_fact *arguments, *environment;
-    int argument_count, environment_count;
 } rb_report;
 
 /* Writes the page; it appears whole or not at all. IO_FAILED, OUT_OF_MEMORY. */

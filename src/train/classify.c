@@ -204,6 +204,7 @@ const rb_run_task rb_classify_task = {.check = check,
                                       .validate = validate,
                                       .record_epoch = rb_record_classify,
                                       .close = close,
+                                      .parts = "",
                                       .metrics = "val_loss,top1,top5",
                                       .values = values,
                                       .score = score};

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "eval/detections.h"
 #include "eval/evaluate.h"
 #include "model/config.h"
 #include "train/detect.h"
@@ -194,6 +193,7 @@ static revbifpn_status add_batch(rb_trainer *t, int batch, int batches, rb_step_
         images.patch_count += rb_detect_padding(next.width, next.height, i, truth->width, truth->height,
                                                 d->padding + images.patch_count);
     }
+    if (!d->shots.seen_count || (!batch && !t->progress.step)) TRY(rb_record_detect_batch(t, &next, err));
     step_data data = {.run = d, .images = &images};
     TRY(rb_step_add_body(&t->step, run_batch, &data, rb_trainer_batch_index(t, batch), batch, batches, step,
                          err));
@@ -226,8 +226,11 @@ static revbifpn_status validate(rb_trainer *t, revbifpn_metrics *out, rb_error *
                               .data = &d->val_options,
                               .path = t->args.data,
                               .note = d->validated ? NULL : rb_trainer_note, /* once is enough */
-                              .user = t};
+                              .judged = rb_record_detected,
+                              .user = t,
+                              .curves = true};
     d->validated = true;
+    rb_record_detect_start(t);
     *out = (revbifpn_metrics){0};
     revbifpn_status status = rb_detect_evaluate(&e, &scores, err);
     if (status) return status;
@@ -236,6 +239,7 @@ static revbifpn_status validate(rb_trainer *t, revbifpn_metrics *out, rb_error *
     if (wants_masks(t)) rb_coco_stats(&scores.mask, out->masks);
     out->images = scores.images;
     out->bad_files = scores.bad_files;
+    rb_record_detect_scores(t, &scores);
     rb_detect_scores_close(&scores);
     return REVBIFPN_OK;
 }
@@ -252,17 +256,13 @@ static int all_values(const revbifpn_metrics *m, double *out) {
 static double box_score(const revbifpn_metrics *m) { return m->boxes[REVBIFPN_COCO_AP]; }
 static double mask_score(const revbifpn_metrics *m) { return m->masks[REVBIFPN_COCO_AP]; }
 
-static revbifpn_status record_epoch(rb_trainer *t, const revbifpn_report *r, rb_error *err) {
-    (void)t, (void)r, (void)err;
-    return REVBIFPN_OK;
-}
-
 static void close(rb_trainer *t) {
     rb_detect_run *d = t->detect;
     if (!d) return;
     rb_detect_loader_close(&d->loader);
     rb_detector_close(&d->detector);
     rb_objects_close(&d->data);
+    rb_shots_close(&d->shots);
     rb_free(d->padding);
     rb_free(d->truth);
     rb_free(d);
@@ -272,12 +272,14 @@ static void close(rb_trainer *t) {
 #define STATS(p)                                                                                             \
     p "ap," p "ap50," p "ap75," p "ap_small," p "ap_medium," p "ap_large," p "ar1," p "ar10," p "ar100," p   \
       "ar_small," p "ar_medium," p "ar_large"
-#define DETECTOR_TASK(columns, row, best)                                                                    \
+#define PARTS "loss_rpn_cls,loss_rpn_bbox,loss_cls,loss_bbox"
+#define DETECTOR_TASK(losses, loss_count, columns, row, best)                                                \
     {                                                                                                        \
         .check = check, .open_data = open_data, .build = build, .measure = measure, .prepare = prepare,      \
         .read_weights = rb_train_read_detector, .begin = begin, .add_batch = add_batch,                      \
-        .tell_files = tell_files, .validate = validate, .record_epoch = record_epoch, .close = close,        \
-        .metrics = columns, .values = row, .score = best                                                     \
+        .tell_files = tell_files, .validate = validate, .record_epoch = rb_record_detect, .close = close,    \
+        .parts = losses, .part_count = loss_count, .metrics = columns, .values = row, .score = best          \
     }
-const rb_run_task rb_detect_task = DETECTOR_TASK(STATS(""), box_values, box_score);
-const rb_run_task rb_segment_task = DETECTOR_TASK(STATS("") "," STATS("mask_"), all_values, mask_score);
+const rb_run_task rb_detect_task = DETECTOR_TASK(PARTS, 4, STATS(""), box_values, box_score);
+const rb_run_task rb_segment_task =
+    DETECTOR_TASK(PARTS ",loss_mask", RB_PARTS, STATS("") "," STATS("mask_"), all_values, mask_score);

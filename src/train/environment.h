@@ -3,7 +3,7 @@
 #define RB_TRAIN_ENVIRONMENT_H
 
 #include "base/text.h"
-#include "report/report.h"
+#include "report/page.h"
 
 enum { RB_FACTS_MAX = 128 };
 

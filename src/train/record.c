@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "train/environment.h"
 #include "train/task.h"
 
 enum { STEP_POINTS = 50, HISTOGRAMS = 50, GRID = 4, QUALITY = 85 };
@@ -108,24 +109,30 @@ fail:
     return status;
 }
 
-/* epoch/NAME for each number of a validation. */
-static void metric_events(rb_trainer *t, const char *prefix, const revbifpn_metrics *m) {
-    double numbers[RB_METRICS_MOST];
-    const char *name = t->task->metrics;
-    int count = t->task->values(m, numbers);
+/* epoch/NAME for each of the names, which commas part. */
+static void named_events(rb_events *e, const char *prefix, const char *name, const double *numbers,
+                         int count) {
     for (int i = 0; i < count; i++) {
         char tag[80];
         int length = (int)strcspn(name, ",");
         snprintf(tag, sizeof tag, "epoch/%s%.*s", prefix, length, name);
-        rb_events_scalar(t->record.events, tag, numbers[i]);
+        rb_events_scalar(e, tag, numbers[i]);
         name += length + (name[length] == ',');
     }
+}
+
+/* The numbers of a validation. */
+static void metric_events(rb_trainer *t, const char *prefix, const revbifpn_metrics *m) {
+    double numbers[RB_METRICS_MOST];
+    int count = t->task->values(m, numbers);
+    named_events(t->record.events, prefix, t->task->metrics, numbers, count);
 }
 
 static revbifpn_status epoch_events(rb_trainer *t, const revbifpn_report *r, rb_error *err) {
     revbifpn_status status;
     rb_events *e = t->record.events;
     rb_events_scalar(e, "epoch/train_loss", r->mean_loss);
+    named_events(e, "", t->task->parts, t->parts, t->task->part_count);
     metric_events(t, "", &r->val);
     rb_events_scalar(e, "epoch/number", t->progress.epoch);
     if (t->args.model_ema) metric_events(t, "weights_", &r->val_weights);
@@ -155,6 +162,26 @@ static revbifpn_status add_speed(rb_record *record, int epoch, rb_error *err) {
             (rb_speed){epoch, 1000 * record->pictures / ms, record->wait_ms / ms};
     record->pictures = record->step_ms = record->wait_ms = 0;
     return REVBIFPN_OK;
+}
+
+revbifpn_status rb_record_page(rb_trainer *t, const char *summary, rb_facts *arguments, rb_facts *environment,
+                               rb_page *out, rb_error *err) {
+    revbifpn_status status;
+    TRY(rb_facts_of_arguments(arguments, &t->args, err));
+    TRY(rb_facts_of_environment(environment, t->kernels, rb_pool_threads(t->pool), err));
+    *out = (rb_page){.title = t->run.path,
+                     .summary = summary,
+                     .results = t->run.results,
+                     .epochs = t->epochs,
+                     .memory = &t->memory,
+                     .speeds = t->record.speeds,
+                     .speed_count = t->record.speed_count,
+                     .arguments = arguments->list,
+                     .argument_count = arguments->count,
+                     .environment = environment->list,
+                     .environment_count = environment->count};
+fail:
+    return status;
 }
 
 revbifpn_status rb_record_epoch(rb_trainer *t, const revbifpn_report *r, rb_error *err) {

@@ -17,6 +17,7 @@ typedef struct rb_record {
 } rb_record;
 
 struct rb_trainer;
+struct rb_facts;
 /* When the place in the run is known. */
 revbifpn_status rb_record_open(struct rb_trainer *t, rb_error *err) RB_CHECKED;
 void rb_record_close(rb_record *record);
@@ -28,6 +29,10 @@ revbifpn_status rb_record_judged(void *trainer, const rb_judgement *judgement, r
 /* After a step, before validation; and after validation, when results.csv has the epoch. */
 revbifpn_status rb_record_step(struct rb_trainer *t, const revbifpn_report *r, rb_error *err) RB_CHECKED;
 revbifpn_status rb_record_epoch(struct rb_trainer *t, const revbifpn_report *r, rb_error *err) RB_CHECKED;
+/* What the pages of all runs begin with, for report.html; `arguments` and `environment` are closed by the
+ * caller, also after a failure. */
+revbifpn_status rb_record_page(struct rb_trainer *t, const char *summary, struct rb_facts *arguments,
+                               struct rb_facts *environment, rb_page *out, rb_error *err) RB_CHECKED;
 /* A classifier's part of that: report.html. */
 revbifpn_status rb_record_classify(struct rb_trainer *t, const revbifpn_report *r, rb_error *err) RB_CHECKED;
 /* A file that could not be written is told once, in the log, and then all is well. */

@@ -99,25 +99,12 @@ static revbifpn_status write_report(rb_trainer *t, rb_error *err) {
     rb_facts arguments = {0}, environment = {0};
     const revbifpn_model_config *c = &t->args.model;
     char path[4096], summary[512];
-    TRY(rb_facts_of_arguments(&arguments, &t->args, err));
-    TRY(rb_facts_of_environment(&environment, t->kernels, rb_pool_threads(t->pool), err));
     snprintf(summary, sizeof summary,
              "%s at %d × %d, %d classes, %d training and %d validation pictures, %zu parameters", c->name,
              c->image_width, c->image_height, c->classes, t->classify.data.train.count,
              t->classify.data.val.count, t->model->params.parameters);
-    rb_report report = {.title = t->run.path,
-                        .summary = summary,
-                        .results = t->run.results,
-                        .epochs = t->epochs,
-                        .collection = &t->record.collection,
-                        .classes = t->classify.data.class_names,
-                        .memory = &t->memory,
-                        .speeds = t->record.speeds,
-                        .speed_count = t->record.speed_count,
-                        .arguments = arguments.list,
-                        .argument_count = arguments.count,
-                        .environment = environment.list,
-                        .environment_count = environment.count};
+    rb_report report = {.collection = &t->record.collection, .classes = t->classify.data.class_names};
+    TRY(rb_record_page(t, summary, &arguments, &environment, &report.page, err));
     status = rb_report_write(&report, rb_run_file(&t->run, "report.html", path), err);
 fail:
     rb_facts_close(&arguments);

@@ -10,9 +10,11 @@
 
 enum { TEXT_LIMIT = 64 << 20, LINE_LIMIT = 1400 };
 
-/* The first line: epoch,lr,train_loss, the metrics, grid, and with an average weights_METRIC for each. */
+/* The first line: epoch,lr,train_loss, the loss's parts, the metrics, grid, and with an average
+ * weights_METRIC for each. */
 static void header_of(const rb_run_folder *run, char line[LINE_LIMIT]) {
-    int end = snprintf(line, LINE_LIMIT, "epoch,lr,train_loss,%s,grid", run->metrics);
+    int end = snprintf(line, LINE_LIMIT, "epoch,lr,train_loss,%s%s%s,grid", run->parts,
+                       *run->parts ? "," : "", run->metrics);
     for (const char *name = run->metrics; run->average && *name; name += *name == ',') {
         int length = (int)strcspn(name, ",");
         end += snprintf(line + end, (size_t)(LINE_LIMIT - end), ",weights_%.*s", length, name);
@@ -45,11 +47,12 @@ fail:
 }
 
 revbifpn_status rb_run_create(rb_run_folder *run, const char *path, const revbifpn_train_config *args,
-                              const char *metrics, rb_error *err) {
+                              const char *parts, const char *metrics, rb_error *err) {
     revbifpn_status status;
     char file[4096];
     TRY(set_path(run, path, err));
     run->average = args->model_ema;
+    run->parts = parts;
     run->metrics = metrics;
     rb_run_file(run, "args.json", file);
     if (!access(file, F_OK))
@@ -149,6 +152,8 @@ revbifpn_status rb_run_add_result(rb_run_folder *run, const rb_epoch_result *row
     char line[LINE_LIMIT];
     size_t size = sizeof line - 2; /* of the end of the line */
     int end = snprintf(line, size, "%d,%.9g,%.9g", row->epoch, row->lr, row->train_loss);
+    for (int i = 0; i < row->parts; i++)
+        end += snprintf(line + end, size - (size_t)end, ",%.9g", row->part[i]);
     for (int i = 0; i < row->metrics; i++)
         end += snprintf(line + end, size - (size_t)end, ",%.9g", row->judged[i]);
     end += snprintf(line + end, size - (size_t)end, ",%d", row->grid);

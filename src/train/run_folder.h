@@ -14,13 +14,16 @@ enum { RB_RUN_PATH = 3600, RB_RUN_BEST_NAME = 32 };
 typedef struct rb_run_folder {
     char path[RB_RUN_PATH];
     char *results;       /* text of results.csv so far; owned */
-    const char *metrics; /* names of the columns that a validation fills, "val_loss,top1" */
+    const char *parts;   /* names of the columns of the loss's parts, "loss_cls,loss_bbox"; "": none */
+    const char *metrics; /* … and of those that a validation fills, "val_loss,top1" */
     bool average;        /* its rows tell of the weights themselves, too */
 } rb_run_folder;
 
 typedef struct rb_epoch_result {
     int epoch, grid; /* 1-based */
     double lr, train_loss;
+    int parts;                      /* of the loss, likewise … */
+    const double *part;             /* … means over the epoch */
     int metrics;                    /* as many as the run folder has columns */
     const double *judged, *weights; /* of what is judged; with an average that, then of the weights, too */
 } rb_epoch_result;
@@ -36,10 +39,10 @@ typedef struct rb_progress {
 
 /* The file NAME inside the folder. */
 const char *rb_run_file(const rb_run_folder *run, const char *name, char path[4096]);
-/* A new run: makes the folders and writes args.json; refuses a folder that already holds a run. `metrics`
- * stays the caller's; a reopened run is given it before its results are touched. */
+/* A new run: makes the folders and writes args.json; refuses a folder that already holds a run. `parts`
+ * and `metrics` stay the caller's; a reopened run is given them before its results are touched. */
 revbifpn_status rb_run_create(rb_run_folder *run, const char *path, const revbifpn_train_config *args,
-                              const char *metrics, rb_error *err) RB_CHECKED;
+                              const char *parts, const char *metrics, rb_error *err) RB_CHECKED;
 /* Reads the args.json of an existing run; touches nothing. */
 revbifpn_status rb_run_read_args(rb_run_folder *run, const char *path, revbifpn_train_config *args,
                                  char **strings, rb_error *err) RB_CHECKED;

@@ -152,9 +152,10 @@ static revbifpn_status start(rb_trainer *t, bool resume, const char *out, rb_err
     if (*t->args.weights && !checkpoint) TRY(t->task->read_weights(t, err));
     rb_optimizer_start(&t->step.optimizer);
     if (checkpoint) TRY(read_checkpoint(t, path, err));
-    if (!resume) TRY(rb_run_create(&t->run, out, &t->args, t->task->metrics, err));
+    if (!resume) TRY(rb_run_create(&t->run, out, &t->args, t->task->parts, t->task->metrics, err));
     if (!checkpoint) note_statistics(t);
     if (resume) {
+        t->run.parts = t->task->parts;
         t->run.metrics = t->task->metrics;
         TRY(rb_run_save_args(&t->run, &t->args, err));
         TRY(rb_run_rewind_results(&t->run, t->progress.epoch, err));

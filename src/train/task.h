@@ -34,7 +34,9 @@ typedef struct rb_run_task {
     revbifpn_status (*record_epoch)(rb_trainer *t, const revbifpn_report *r, rb_error *err);
     void (*close)(rb_trainer *t);
 
-    const char *metrics; /* columns of results.csv, "val_loss,top1,top5"; and their values, in that order */
+    const char *parts; /* columns of results.csv for the parts of the loss (rb_progress); "": it has none */
+    int part_count;
+    const char *metrics; /* … and "val_loss,top1,top5"; and their values, in that order */
     int (*values)(const revbifpn_metrics *m, double *out);
     double (*score)(const revbifpn_metrics *m); /* by which the best is kept: larger is better, ≥ 0 */
 } rb_run_task;

@@ -124,6 +124,9 @@ static revbifpn_status end_epoch(rb_trainer *t, revbifpn_report *r, rb_error *er
     double judged[RB_METRICS_MOST], weights[RB_METRICS_MOST];
     rb_epoch_result row = {.epoch = t->progress.epoch + 1, .grid = t->step.k, .lr = r->lr};
     row.train_loss = r->mean_loss;
+    for (int i = 0; i < RB_PARTS; i++) t->parts[i] = t->progress.parts[i] / t->progress.step;
+    row.parts = t->task->part_count;
+    row.part = t->parts;
     row.metrics = t->task->values(&r->val, judged);
     row.judged = judged;
     t->task->values(&r->val_weights, weights);

@@ -43,9 +43,10 @@ typedef struct rb_trainer {
     const char *kernels;    /* … the name of those in use */
     rb_trace trace;
     rb_progress progress;
-    int batches; /* in an epoch */
-    int steps;   /* in an epoch, of args.accumulate batches, the last maybe of fewer */
-    int epochs;  /* of the run, cycles and cooldown included */
+    double parts[RB_PARTS]; /* of the loss, means over the last epoch */
+    int batches;            /* in an epoch */
+    int steps;              /* in an epoch, of args.accumulate batches, the last maybe of fewer */
+    int epochs;             /* of the run, cycles and cooldown included */
     rb_schedule schedule;
     rb_stop stop; /* asked between steps, in validation and while waiting for pictures */
     bool finished;

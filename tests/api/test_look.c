@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "base/rng.h"
+#include "mask/mask.h"
 
 static revbifpn *ctx;
 
@@ -179,6 +180,35 @@ static void odd_pictures_are_written_on(void **state) {
     }
 }
 
+/* A small picture is enlarged before boxes are drawn, boxes and masks with it. The mask: columns 2 and 3 of a
+ * picture of 60 × 20, whose runs are 40, 40, 1120. */
+static void boxes_grow_with_the_picture(void **state) {
+    (void)state;
+    rb_text runs = {0};
+    rb_span span = {40, 80};
+    rb_runs_encode((rb_mask){20, 60, &span, 1}, &runs);
+    rb_text_add_bytes(&runs, "", 1);
+    revbifpn_detection one = {
+        .x1 = 10, .y1 = 12, .x2 = 30, .y2 = 18, .score = 0.5, .name = "I", .mask = runs.bytes};
+    revbifpn_image image = gray_picture(60, 20), large = gray_picture(300, 100);
+    WORKS(revbifpn_image_draw(ctx, &image, &one, 1));
+    assert_true(image.width == 240 && image.height == 80);
+#define RED(x, y) (image.pixels[3 * ((y)*240 + (x))] > image.pixels[3 * ((y)*240 + (x)) + 1] + 20)
+    assert_true(RED(8, 70) && RED(15, 70) && !RED(7, 70) && !RED(16, 70));                  /* the mask */
+    assert_true(RED(40, 60) && RED(120, 60) && !RED(80, 60) && RED(80, 48) && RED(80, 72)); /* the box */
+#undef RED
+    one.mask = NULL;
+    WORKS(revbifpn_image_draw(ctx, &large, &one, 1));
+    assert_true(large.width == 300 && large.height == 100);
+    revbifpn_image_free(&image);
+    revbifpn_image_free(&large);
+    image = gray_picture(2, 15000); /* would be too high */
+    WORKS(revbifpn_image_draw(ctx, &image, &one, 1));
+    assert_true(image.width == 2 && image.height == 15000);
+    revbifpn_image_free(&image);
+    rb_text_close(&runs);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(maps_do_not_depend_on_the_head),
@@ -187,6 +217,7 @@ int main(void) {
         cmocka_unit_test(a_network_without_classes_has_no_answer),
         cmocka_unit_test(text_is_drawn),
         cmocka_unit_test(odd_pictures_are_written_on),
+        cmocka_unit_test(boxes_grow_with_the_picture),
     };
     return cmocka_run_group_tests(tests, prepare, clean_up);
 }

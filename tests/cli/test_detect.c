@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "cli/runs.h"
 
+#include <glob.h>
 #include <math.h>
 
 #include "base/rng.h"
@@ -35,17 +36,149 @@ static void a_run_leaves_what_runs_leave(void **state) {
     (void)state;
     static const char *const names[] = {"args.json",
                                         "results.csv",
+                                        "report.html",
                                         "steps.jsonl",
                                         "weights/last.safetensors",
                                         "weights/best.safetensors",
                                         "checkpoint.safetensors"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) assert_true(has_file(whole, names[i]));
     char *header = first_line(whole, "results.csv");
-    assert_string_equal(header, "epoch,lr,train_loss,ap,ap50,ap75,ap_small,ap_medium,ap_large,ar1,ar10,ar100,"
+    assert_string_equal(header, "epoch,lr,train_loss,loss_rpn_cls,loss_rpn_bbox,loss_cls,loss_bbox,loss_mask,"
+                                "ap,ap50,ap75,ap_small,ap_medium,ap_large,ar1,ar10,ar100,"
                                 "ar_small,ar_medium,ar_large,mask_ap,mask_ap50,mask_ap75,mask_ap_small,"
                                 "mask_ap_medium,mask_ap_large,mask_ar1,mask_ar10,mask_ar100,mask_ar_small,"
                                 "mask_ar_medium,mask_ar_large,grid");
     free(header);
+}
+
+static int count_of(const char *text, const char *part) {
+    int count = 0;
+    for (const char *p = text; (p = strstr(p, part)); p += strlen(part)) count++;
+    return count;
+}
+
+static char *report_of(const char *run) {
+    char path[4200];
+    size_t size;
+    char *html = file_bytes(path_of(path, run, "report.html"), &size);
+    assert_non_null(html);
+    assert_int_equal(strlen(html), size);
+    assert_int_equal(count_of(html, "http://") + count_of(html, "https://") + count_of(html, "<script"), 0);
+    assert_int_equal(count_of(html, "src="), count_of(html, "src=\"data:image/jpeg;base64,"));
+    return html;
+}
+
+static void wants(const char *html, const char *const *parts, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (!strstr(html, parts[i])) fail_msg("the report lacks '%s'", parts[i]);
+}
+
+static void the_report_tells_the_run(void **state) {
+    (void)state;
+    static const char *const parts[] = {
+        "2 of 2</b>epochs",
+        "Mask R-CNN on small, 2 classes, 12 training and 5 validation pictures",
+        "best AP of masks",
+        "Training loss and its parts",
+        "<title>1: proposal box ",
+        "<title>2: mask ",
+        "Boxes: average precision by epoch",
+        "Masks: average precision by epoch",
+        "Learning rate",
+        "Pictures a second",
+        "Boxes: precision by recall, mean over classes",
+        "Masks: precision by recall at an overlap of 0.50, by class",
+        "The worst pictures",
+        "5 validation pictures, ",
+        "A training batch as the network sees it",
+        "Memory of a step",
+        "<th>task</th>",
+        "<th>commit</th>"};
+    char *html = report_of(whole);
+    wants(html, parts, sizeof parts / sizeof *parts);
+    /* the validation is 5 pictures, the batch that of the recipe, which the 12 pictures fill at least once */
+    assert_true(count_of(html, "<img ") >= 3 && count_of(html, "<img ") <= 5 + 12);
+    free(html);
+}
+
+static char *only_events(const char *run, size_t *size) {
+    char pattern[4300];
+    glob_t found;
+    put(pattern, sizeof pattern, "%s/events.out.tfevents.*", run);
+    assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+    char *bytes = file_bytes(found.gl_pathv[0], size);
+    globfree(&found);
+    return bytes;
+}
+
+static void events_have_the_parts_of_the_loss(void **state) {
+    (void)state;
+    static const char *const tags[] = {"epoch/loss_rpn_cls", "epoch/loss_rpn_bbox", "epoch/loss_cls",
+                                       "epoch/loss_bbox",    "epoch/loss_mask",     "epoch/mask_ap50"};
+    size_t size;
+    char *bytes = only_events(whole, &size);
+    for (int i = 0; i < 6; i++)
+        if (!memmem(bytes, size, tags[i], strlen(tags[i]))) fail_msg("no %s", tags[i]);
+    free(bytes);
+}
+
+/* The parts of the loss add up to it. */
+static void losses_add_up(void **state) {
+    (void)state;
+    char path[4200];
+    size_t size;
+    int rows = 0;
+    char *csv = file_bytes(path_of(path, whole, "results.csv"), &size);
+    for (char *row = csv; (row = strchr(row, '\n')) && row[1]; rows++) {
+        double n[8], sum = 0;
+        row++;
+        assert_int_equal(sscanf(row, "%lf,%lf,%lf,%lf,%lf,%lf,%lf,%lf", &n[0], &n[1], &n[2], &n[3], &n[4],
+                                &n[5], &n[6], &n[7]),
+                         8);
+        for (int i = 3; i < 8; i++) sum += n[i];
+        assert_true(fabs(sum - n[2]) < 1e-6 * n[2]); /* nine digits are written, losses are doubles */
+        for (int i = 3; i < 8; i++) assert_true(n[i] > 0);
+    }
+    assert_int_equal(rows, 2);
+    free(csv);
+}
+
+/* Pictures without an object to find: every number is −1, and the page says so. */
+static void a_validation_without_objects(void **state) {
+    (void)state;
+    char empty[4200], run[4200], path[4200];
+    path_of(empty, work, "empty");
+    copy_tree(data, empty);
+    json_error_t error;
+    json_t *val = json_load_file(path_of(path, empty, "annotations/instances_val.json"), 0, &error);
+    assert_non_null(val);
+    json_array_clear(json_object_get(val, "annotations"));
+    assert_int_equal(json_dump_file(val, path, 0), 0);
+    json_decref(val);
+    command_works("train --task detect --data %s --model %s --fpn 16 --fc 24 --imgsz 96 --epochs 1 --out %s",
+                  empty, network, path_of(run, work, "nothing"));
+    static const char *const parts[] = {"Faster R-CNN", "best AP<", "No class has an object",
+                                        "5 validation pictures, "};
+    char *html = report_of(run);
+    wants(html, parts, sizeof parts / sizeof *parts);
+    assert_int_equal(count_of(html, "average precision by epoch") + count_of(html, "Masks:"), 0);
+    free(html);
+    char *header = first_line(run, "results.csv");
+    assert_non_null(strstr(header, ",loss_bbox,ap,"));
+    free(header);
+}
+
+/* A report that cannot be written costs a line, not the run. */
+static void a_run_does_not_need_its_report(void **state) {
+    (void)state;
+    char run[4200], path[4200];
+    copy_tree(whole, path_of(run, work, "odd"));
+    assert_int_equal(unlink(path_of(path, run, "report.html")), 0);
+    assert_int_equal(mkdir(path, 0777), 0);
+    command_result r = command("train --resume %s --epochs 3", run);
+    if (r.code) fail_msg("%s", r.err);
+    assert_non_null(strstr(r.err, "report.html"));
+    command_forget(&r);
 }
 
 static void threads_and_stored_activations_give_the_same_bits(void **state) {
@@ -154,7 +287,7 @@ static void judging_agrees(void **state) {
     row = strstr(csv, "\n2,");
     assert_non_null(row);
     row++;
-    for (int i = 0; i < 3; i++) row = strchr(row, ',') + 1;
+    for (int i = 0; i < 3 + 5; i++) row = strchr(row, ',') + 1;
     for (int kind = 0; kind < 2; kind++) {
         const char *name = kind ? "segm" : "bbox";
         put(line, sizeof line, "eval --gt %s/annotations/instances_val.json --dt %s --type %s --json", data,
@@ -248,6 +381,11 @@ int main(void) {
     if (command_is_missing()) skip_all("the command is not built");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_run_leaves_what_runs_leave),
+        cmocka_unit_test(the_report_tells_the_run),
+        cmocka_unit_test(events_have_the_parts_of_the_loss),
+        cmocka_unit_test(losses_add_up),
+        cmocka_unit_test(a_validation_without_objects),
+        cmocka_unit_test(a_run_does_not_need_its_report),
         cmocka_unit_test(threads_and_stored_activations_give_the_same_bits),
         cmocka_unit_test(killed_runs_end_the_same),
         cmocka_unit_test(other_weights_begin_a_run),

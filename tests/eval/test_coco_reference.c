@@ -12,6 +12,19 @@
 /* Sums of thousands of doubles below 1 in another order. */
 #define TOLERANCE 1e-12
 
+/* Curves are those whose means are the scores, and asking for them changes no number. */
+static void check_curves(const rb_coco_score *scores, const rb_coco_score *plain, const rb_coco_curve *curves,
+                         size_t count) {
+    assert_memory_equal(scores, plain, count * sizeof *scores);
+    for (size_t k = 0; k < count; k++) {
+        double sums[RB_COCO_CURVES] = {0};
+        for (int c = 0; c < RB_COCO_CURVES; c++)
+            for (int i = 0; i < RB_COCO_RECALLS; i++) sums[c] += curves[k].precision[c][i];
+        assert_true(fabs(sums[RB_COCO_AT_50] / RB_COCO_RECALLS - scores[k].ap50) < TOLERANCE);
+        assert_true(fabs(sums[RB_COCO_AT_75] / RB_COCO_RECALLS - scores[k].ap75) < TOLERANCE);
+    }
+}
+
 static rb_coco_score evaluate(const char *gt, const char *dt, rb_coco_options options) {
     rb_error err = {0};
     rb_coco truth;
@@ -22,7 +35,14 @@ static rb_coco_score evaluate(const char *gt, const char *dt, rb_coco_options op
     CHECK_OK(rb_coco_results_open(&results, dt, options.masks, &err), &err);
     CHECK_OK(rb_coco_results_resolve(&results, &truth, dt, &err), &err);
     rb_coco_score *scores = calloc(truth.category_count, sizeof *scores);
-    CHECK_OK(rb_coco_evaluate(&truth, &results, &options, (rb_coco_paths){gt, dt}, pool, scores, &err), &err);
+    rb_coco_score *plain = calloc(truth.category_count, sizeof *plain);
+    rb_coco_curve *curves = calloc(truth.category_count, sizeof *curves);
+    rb_coco_paths paths = {gt, dt};
+    CHECK_OK(rb_coco_evaluate(&truth, &results, &options, paths, pool, plain, NULL, &err), &err);
+    CHECK_OK(rb_coco_evaluate(&truth, &results, &options, paths, pool, scores, curves, &err), &err);
+    check_curves(scores, plain, curves, truth.category_count);
+    free(plain);
+    free(curves);
     rb_coco_score mean = rb_coco_mean(scores, truth.category_count, &options);
     free(scores);
     rb_coco_close(&truth);

@@ -72,7 +72,8 @@ static void evaluate(const rb_coco_results *results, rb_pool *pool) {
     rb_coco_score score;
     rb_error err = {0};
     for (size_t i = 0; i < results->count; i++) results->at[i].image = results->at[i].category = 0;
-    if (!opened(rb_coco_evaluate(&truth, results, &options, (rb_coco_paths){"gt", "dt"}, pool, &score, &err),
+    if (!opened(rb_coco_evaluate(&truth, results, &options, (rb_coco_paths){"gt", "dt"}, pool, &score, NULL,
+                                 &err),
                 &err))
         return;
     insist(score.ap[0] >= 0 && score.ap[0] <= 1 && score.ar[0] >= 0 && score.ar[0] <= 1,

@@ -184,6 +184,19 @@ static int count_of(const char *text, const char *part) {
     return count;
 }
 
+static rb_page page_head(const rb_fact *facts, const revbifpn_memory *memory, const rb_speed *speed,
+                         const char *results) {
+    return (rb_page){.title = "a</title>",
+                     .summary = "s",
+                     .results = results,
+                     .epochs = 5,
+                     .memory = memory,
+                     .speeds = speed,
+                     .speed_count = 1,
+                     .arguments = facts,
+                     .argument_count = 1};
+}
+
 /* A page for `classes` classes with hostile names; freed by the caller. */
 static rb_text page_for(int classes) {
     rb_error err;
@@ -200,18 +213,10 @@ static rb_text page_for(int classes) {
     rb_fact facts[] = {{"<i>", "</td>"}};
     revbifpn_memory memory = {.weights_bytes = 100, .gradient_bytes = 100, .total_bytes = 200};
     rb_speed speed = {1, 12.5, 0.25};
-    rb_report report = {.title = "a</title>",
-                        .summary = "s",
-                        .results = "epoch,lr,train_loss,val_loss,top1,top5,grid\n1,0.1,2,3,0.25,0.5,22\n"
-                                   "2,0.05,1,nan,0.75,1,22\n",
-                        .epochs = 5,
-                        .collection = &c,
-                        .classes = names,
-                        .memory = &memory,
-                        .speeds = &speed,
-                        .speed_count = 1,
-                        .arguments = facts,
-                        .argument_count = 1};
+    rb_page head = page_head(facts, &memory, &speed,
+                             "epoch,lr,train_loss,val_loss,top1,top5,grid\n1,0.1,2,3,0.25,0.5,22\n"
+                             "2,0.05,1,nan,0.75,1,22\n");
+    rb_report report = {.page = head, .collection = &c, .classes = names};
     CHECK_OK(rb_report_page(&report, &page, &err), &err);
     for (int i = 0; i < classes; i++) free(names[i]);
     free(names);
