@@ -150,18 +150,10 @@ fail:
 /* ---- comparison ---- */
 
 static void compare_losses(const detect_case *g, const rb_detect_losses *l, golden_detect *r) {
-    const struct {
-        const char *name;
-        double value;
-    } parts[] = {{"loss_rpn_cls", l->rpn_class},
-                 {"loss_rpn_bbox", l->rpn_box},
-                 {"loss_cls", l->box_class},
-                 {"loss_bbox", l->box},
-                 {"loss_mask", l->mask}};
     json_t *expected = json_object_get(json_object_get(g->root, "train"), "losses");
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        json_t *one = json_object_get(expected, parts[i].name);
-        if (one) r->loss_error = fmax(r->loss_error, fabs(parts[i].value - json_number_value(one)));
+    for (int i = 0; i < RB_LOSS_PARTS; i++) {
+        json_t *one = json_object_get(expected, rb_loss_names[i]);
+        if (one) r->loss_error = fmax(r->loss_error, fabs(l->part[i] - json_number_value(one)));
     }
 }
 

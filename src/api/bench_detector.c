@@ -91,7 +91,7 @@ static revbifpn_status run_batch(void *user, rb_pass *pass, int batches, double 
     rb_detect_losses l;
     revbifpn_status status =
         rb_detector_train(&s->bench->detector, pass, s->images, s->bench->objects->truth, batches, &l);
-    *loss = l.rpn_class + l.rpn_box + l.box_class + l.box + l.mask;
+    *loss = rb_detect_loss(&l);
     return status;
 }
 

@@ -129,7 +129,7 @@ static void learn_class(chunk *k, learning *v, int i, int label) {
     const float *logits = k->scores + (size_t)i * (size_t)n;
     float *d = k->d_scores + (size_t)i * (size_t)n;
     softmax(logits, n, v->probabilities);
-    v->losses->box_class -= log(v->probabilities[label]) / v->denominator;
+    v->losses->part[RB_LOSS_CLASS] -= log(v->probabilities[label]) / v->denominator;
     v->losses->accuracy += (largest(logits, n) == label) / v->denominator;
     for (int c = 0; c < n; c++) d[c] = (float)((v->probabilities[c] - (c == label)) * v->scale);
 }
@@ -140,7 +140,7 @@ static void learn_box(chunk *k, learning *v, int i, int label, const float *box,
     rb_box_encode(box, truth, rb_deviation_roi, code);
     for (size_t c = 0; c < 4; c++) {
         double off = (double)k->codes[at + c] - (double)code[c];
-        v->losses->box += fabs(off) / v->denominator;
+        v->losses->part[RB_LOSS_BOX] += fabs(off) / v->denominator;
         k->d_codes[at + c] = (float)(((off > 0) - (off < 0)) * v->scale);
     }
 }

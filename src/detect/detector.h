@@ -30,10 +30,21 @@ typedef struct rb_layer {
 enum { RB_NORM_BATCH = 16 };
 enum { RB_MASK_CONVS = 4, RB_ROI_SIDE = 7, RB_MASK_IN = 14 };
 
-/* The losses of a step, each a part of their sum, and how often the box head's largest score was right. */
+/* The losses of a step, each a part of their sum, under MMDetection's names; and how often the box head's
+ * largest score was right. */
+typedef enum rb_loss_part {
+    RB_LOSS_RPN_CLASS,
+    RB_LOSS_RPN_BOX,
+    RB_LOSS_CLASS,
+    RB_LOSS_BOX,
+    RB_LOSS_MASK,
+    RB_LOSS_PARTS
+} rb_loss_part;
+extern const char *const rb_loss_names[RB_LOSS_PARTS]; /* "loss_rpn_cls", … */
 typedef struct rb_detect_losses {
-    double rpn_class, rpn_box, box_class, box, mask, accuracy;
+    double part[RB_LOSS_PARTS], accuracy;
 } rb_detect_losses;
+double rb_detect_loss(const rb_detect_losses *losses); /* the sum */
 
 /* What the forward pass finds out about a picture. */
 typedef struct rb_frame {

@@ -157,7 +157,8 @@ static void take_loss(learning *v, const uint8_t *target, float *logits) {
     for (int p = 0; p < PIXELS; p++) {
         float *value = &logits[place_of(p)];
         double logit = (double)*value;
-        v->losses->mask += (fmax(logit, 0) - logit * target[p] + log1p(exp(-fabs(logit)))) / v->denominator;
+        v->losses->part[RB_LOSS_MASK] +=
+            (fmax(logit, 0) - logit * target[p] + log1p(exp(-fabs(logit)))) / v->denominator;
         *value = (float)((1 / (1 + exp(-logit)) - target[p]) * v->scale);
     }
 }

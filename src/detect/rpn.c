@@ -171,7 +171,7 @@ static void learn_anchor(learning *v, int image, int level, int in_level, int le
     size_t at = cells_before + (size_t)in_level;
     double logit = (double)d->scores[level][at], target = learns > 0;
     double loss = fmax(logit, 0) - logit * target + log1p(exp(-fabs(logit)));
-    v->losses->rpn_class += loss / v->denominator;
+    v->losses->part[RB_LOSS_RPN_CLASS] += loss / v->denominator;
     d_score[in_level % A] = (float)((1 / (1 + exp(-logit)) - target) * v->scale);
     if (learns <= 0) return;
     float anchor[4], code[4];
@@ -179,7 +179,7 @@ static void learn_anchor(learning *v, int image, int level, int in_level, int le
     rb_box_encode(anchor, v->truth[image].boxes + 4 * (size_t)(learns - 1), rb_deviation_rpn, code);
     for (int i = 0; i < 4; i++) {
         double off = (double)d->codes[level][at * 4 + (size_t)i] - (double)code[i];
-        v->losses->rpn_box += fabs(off) / v->denominator;
+        v->losses->part[RB_LOSS_RPN_BOX] += fabs(off) / v->denominator;
         d_code[in_level % A * 4 + i] = (float)(((off > 0) - (off < 0)) * v->scale);
     }
 }

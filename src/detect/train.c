@@ -13,18 +13,19 @@ static void place_gradients(rb_detector *d, rb_pass *pass) {
     }
 }
 
+const char *const rb_loss_names[RB_LOSS_PARTS] = {"loss_rpn_cls", "loss_rpn_bbox", "loss_cls", "loss_bbox",
+                                                  "loss_mask"};
+
+double rb_detect_loss(const rb_detect_losses *l) {
+    double sum = 0;
+    for (int i = 0; i < RB_LOSS_PARTS; i++) sum += l->part[i];
+    return sum;
+}
+
 static revbifpn_status check(const rb_detect_losses *l, rb_error *err) {
-    const struct {
-        const char *name;
-        double value;
-    } parts[] = {{"loss_rpn_cls", l->rpn_class},
-                 {"loss_rpn_bbox", l->rpn_box},
-                 {"loss_cls", l->box_class},
-                 {"loss_bbox", l->box},
-                 {"loss_mask", l->mask}};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        if (!isfinite(parts[i].value))
-            return rb_fail(err, REVBIFPN_NOT_FINITE, "%s is not finite (%g)", parts[i].name, parts[i].value);
+    for (int i = 0; i < RB_LOSS_PARTS; i++)
+        if (!isfinite(l->part[i]))
+            return rb_fail(err, REVBIFPN_NOT_FINITE, "%s is not finite (%g)", rb_loss_names[i], l->part[i]);
     return REVBIFPN_OK;
 }
 

@@ -163,14 +163,13 @@ static revbifpn_status run_batch(void *user, rb_pass *pass, int batches, double 
     step_data *s = user;
     revbifpn_status status =
         rb_detector_train(&s->run->detector, pass, s->images, s->run->truth, batches, &s->losses);
-    const rb_detect_losses *l = &s->losses;
-    *loss = l->rpn_class + l->rpn_box + l->box_class + l->box + l->mask;
+    *loss = rb_detect_loss(&s->losses);
     return status;
 }
 
 static void add_parts(rb_trainer *t, const rb_detect_losses *l, int batches) {
-    const double parts[RB_PARTS] = {l->rpn_class, l->rpn_box, l->box_class, l->box, l->mask};
-    for (int i = 0; i < RB_PARTS; i++) t->progress.parts[i] += parts[i] / batches;
+    _Static_assert((int)RB_PARTS == (int)RB_LOSS_PARTS, "a place for each part");
+    for (int i = 0; i < RB_PARTS; i++) t->progress.parts[i] += l->part[i] / batches;
 }
 
 static revbifpn_status add_batch(rb_trainer *t, int batch, int batches, rb_step_report *step,
