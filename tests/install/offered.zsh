@@ -14,11 +14,17 @@ compadd() {
     (( $#matching )) && print -rl -- $matching >> $FOLDER/offered
     builtin compadd "$@"
 }
-zle -C offer list-choices _main_complete
+offer_all() {
+    _main_complete "$@"
+    local code=$?
+    : > $FOLDER/finished
+    return $code
+}
+zle -C offer list-choices offer_all
 bindkey '^I' offer
 print -r be''gun
 BEGIN
-rm -f $1/offered
+rm -f $1/offered $1/finished
 await() { # TEXT on the terminal
     local all part i
     for i in {1..600}; do
@@ -32,8 +38,13 @@ await() { # TEXT on the terminal
 zpty -b shell "FOLDER=${(q)1} zsh -f -i"
 zpty -w shell "source ${(q)1}/begin"
 await begun
-# the answer to the next line comes when the completion is over
-zpty -w -n shell "$2"$'\t\x15'"print -r en''ded"$'\n'
-await ended
+# nothing follows the tab until the completion is over: zsh offers less while keys are waiting
+zpty -w -n shell "$2"$'\t'
+for i in {1..600}; do
+    while zpty -r -t shell part; do :; done # or the shell would wait for room on the terminal
+    [[ -f $1/finished ]] && break
+    sleep 0.05
+done
+[[ -f $1/finished ]] || { print -u2 -r -- "no end of the completion"; exit 1 }
 zpty -d shell
 [[ ! -f $1/offered ]] || cat $1/offered
