@@ -52,7 +52,8 @@ static const setting finetune[] = {
     {"scale", "0.35,1"}, {"aa", "rand-m5-mstd0.5"}, {"backbone-lr-scale", "0.1"}, {"clip-grad", "1"},
     {NULL, NULL}};
 
-/* MMDetection's schedules for detectors: 0.02 for 16 pictures a step; norms stand still in small batches. */
+/* MMDetection's schedules for detectors: 0.02 for 16 pictures a step. Norms that have learned stand still in
+ * small batches; those of a network that begins from nothing have no statistics to stand on. */
 static const setting once[] = {{"opt", "momentum"},    {"weight-decay", "1e-4"},
                                {"decay-all", NULL},    {"sched", "milestones"},
                                {"epochs", "12"},       {"milestones", "8,11"},
@@ -105,7 +106,8 @@ static int apply_detector(cli_args *args, const char *name, cli_layers *layers) 
     if (name && strcmp(name, "1x") != 0 && strcmp(name, "2x") != 0)
         return cli_usage(args, "--recipe %s is for classifiers; detectors have 1x and 2x", name);
     if (!code) code = set_all(args, once);
-    if (!code && cli_int(args, "batch") < NORM_BATCH) code = set(args, "bn-eval", NULL);
+    bool learned = cli_given(args, "weights");
+    if (!code && learned && cli_int(args, "batch") < NORM_BATCH) code = set(args, "bn-eval", NULL);
     return code ? code : set_rate(args, 0.02, 16, layers);
 }
 

@@ -6,15 +6,15 @@ set -euo pipefail
 source "$(dirname "$0")/demo-common.sh"
 
 say "1. a COCO folder: up to four shapes a picture, with boxes and outlines"
-show synth --out "$folder/data" --objects 4 --images 200 --val-images 40 --classes 4 --imgsz 160 --seed 0
+show synth --out "$folder/data" --objects 4 --images 120 --val-images 30 --classes 4 --imgsz 160 --seed 0
 show check --data "$folder/data"
 
 say "2. what a step will take"
 show plan --task segment --model s0 --fpn 64 --fc 128 --classes 4 --imgsz 160 --batch 4
 
 say "3. training a Mask R-CNN on S0, from nothing"
-show train --task segment --data "$folder/data" --model s0 --fpn 64 --fc 128 --imgsz 160 --epochs "${DEMO_EPOCHS:-14}" \
-    --milestones 10,13 --warmup-steps 60 --batch 4 --lr 0.01 --seed 0 --out "$folder/run"
+show train --task segment --data "$folder/data" --model s0 --fpn 64 --fc 128 --imgsz 160 --epochs "${DEMO_EPOCHS:-12}" \
+    --milestones 9,11 --warmup-steps 40 --batch 4 --lr 0.01 --seed 0 --out "$folder/run"
 
 say "4. COCO's numbers of the best weights"
 best=$folder/run/weights/best.safetensors
