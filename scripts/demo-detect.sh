@@ -24,7 +24,7 @@ ap50=$(sed -n 's/.*"segm": {"stats": \[[^,]*, *\([0-9.eE+-]*\).*/\1/p' "$folder/
 
 say "5. pictures with what was found"
 for i in 1 2 3 4; do
-    show predict --weights "$best" --source "$folder/data/images/val_0000$i.jpg" --save-pictures "$folder/drawn"
+    show predict --weights "$best" --source "$folder/data/images/val_0000$i.jpg" --conf 0.15 --save-pictures "$folder/drawn"
 done
 
 say "after $((SECONDS - started)) seconds"
