@@ -151,6 +151,8 @@ static void many_objects_train_in_the_planned_bytes(void **state) {
     world w;
     open_world(&w, MANY, 2);
     steps_stay_in_the_plan(&w);
+    assert_int_equal(w.detector.counts[1], PICTURES * 48 / 4); /* a quarter at most has an object */
+    assert_true(w.detector.counts[2] <= PICTURES * 48 * 3 / 4);
     size_t planned = w.exec.scratch.capacity;
     for (int n = 0; n < PICTURES; n++) w.truth[n].count = n; /* none at all, and one */
     steps_stay_in_the_plan(&w);
