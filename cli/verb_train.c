@@ -125,8 +125,7 @@ static void print_start(const run *r) {
     char subject[80];
     if (c->task)
         snprintf(subject, sizeof subject, "in a %s R-CNN, longer side up to %d, shorter up to %d",
-                 c->task == REVBIFPN_SEGMENT ? "Mask" : "Faster", c->model.image_width,
-                 c->model.image_height);
+                 c->task == REVBIFPN_SEGMENT ? "Mask" : "Faster", c->long_side, c->short_side);
     else
         snprintf(subject, sizeof subject, "at %d × %d, %d classes", c->model.image_width,
                  c->model.image_height, c->model.classes);
