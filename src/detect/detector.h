@@ -3,8 +3,9 @@
  * MMDetection's.
  *
  *   x_i   maps of the neck, strides 4 … 32           (model/model.h)
- *   y_0   = Σ_i up_{2^i}(W_i x_i) + b: the 1×1 reduction, applied before upsampling; y_l = mean over 2^l ×
- * 2^l f_l   = 3×3 of y_l: the feature pyramid, strides 4 … 64
+ *   y_0   = Σ_i up_{2^i}(W_i x_i) + b: the 1×1 reduction, applied before upsampling
+ *   y_l   = mean of y_0 over 2^l × 2^l
+ *   f_l   = 3×3 of y_l: the feature pyramid, strides 4 … 64
  *
  * Kept from forward to backward: what the backbone keeps, x, y and f, and three scores and twelve numbers for
  * each cell. The heads work through fixed chunks of cells or boxes, each forward and backward in one go, and
