@@ -79,6 +79,10 @@ typedef struct rb_loader_issue {
 /* That as one line for a log; `fate` says what became of an unreadable one. */
 void rb_loader_issue_line(const rb_loader_issue *issue, const char *fate, char *line, size_t size);
 
+/* Hands those lines of `count` issues to `note`, in order. */
+void rb_loader_issues_tell(const rb_loader_issue *issues, size_t count, const char *fate,
+                           void (*note)(void *user, const char *line), void *user);
+
 /* What the loader has done so far, all threads together. */
 typedef struct rb_loader_work {
     uint64_t pictures;  /* prepared, those of batches not yet delivered included */

@@ -99,11 +99,7 @@ fail:
 static void tell_issues(const rb_evaluation *e, const rb_loader *loader) {
     const rb_loader_issue *issues;
     size_t count = rb_loader_issues(loader, &issues);
-    for (size_t i = 0; i < count; i++) {
-        char line[1200];
-        rb_loader_issue_line(&issues[i], "left out", line, sizeof line);
-        e->note(e->user, line);
-    }
+    rb_loader_issues_tell(issues, count, "left out", e->note, e->user);
 }
 
 revbifpn_status rb_evaluate(const rb_evaluation *e, revbifpn_metrics *out, rb_error *err) {

@@ -153,11 +153,9 @@ fail:
 static void tell_files(rb_trainer *t) {
     const rb_loader_issue *issues;
     size_t count = rb_loader_issues(t->classify.loader, &issues);
-    for (; t->classify.told < count; t->classify.told++) {
-        char line[1200];
-        rb_loader_issue_line(&issues[t->classify.told], "replaced by the next picture", line, sizeof line);
-        rb_trainer_note(t, line);
-    }
+    rb_loader_issues_tell(issues + t->classify.told, count - t->classify.told, "replaced by the next picture",
+                          rb_trainer_note, t);
+    t->classify.told = count;
 }
 
 static revbifpn_status validate(rb_trainer *t, revbifpn_metrics *out, rb_error *err) {

@@ -204,11 +204,9 @@ fail:
 static void tell_files(rb_trainer *t) {
     const rb_loader_issue *issues;
     size_t count = rb_detect_loader_issues(t->detect->loader, &issues);
-    for (; t->detect->told < count; t->detect->told++) {
-        char line[1200];
-        rb_loader_issue_line(&issues[t->detect->told], "replaced by the next picture", line, sizeof line);
-        rb_trainer_note(t, line);
-    }
+    rb_loader_issues_tell(issues + t->detect->told, count - t->detect->told, "replaced by the next picture",
+                          rb_trainer_note, t);
+    t->detect->told = count;
 }
 
 /* ---- validation ---- */
