@@ -120,7 +120,6 @@ revbifpn_status rb_detector_create(rb_detector *d, const revbifpn_detector_confi
     builder b = {.d = d, .err = err};
     TRY(rb_model_create(&d->model, &config->backbone, err));
     name_backbone(&d->model.params);
-    d->head_params = d->model.params.count;
     add_pyramid(&b);
     add_rpn(&b);
     add_box_head(&b);

@@ -54,7 +54,7 @@ typedef struct rb_frame {
 
 /* Boxes drawn for the heads, picture after picture, in each those with an object first. */
 typedef struct rb_rois {
-    int count, positives;
+    int count;
     float *boxes;   /* count,4 */
     int32_t *image; /* count */
     int32_t *label; /* count; classes: background */
@@ -63,8 +63,7 @@ typedef struct rb_rois {
 
 typedef struct rb_detector {
     revbifpn_detector_config config;
-    rb_model model;  /* its list holds the detector's tensors, too, behind its own */
-    int head_params; /* the first of those */
+    rb_model model; /* its list holds the detector's tensors, too, behind its own */
     rb_layer reduction, fpn[RB_PYRAMID_LEVELS], rpn_conv, rpn_class, rpn_box;
     rb_layer fc[2], box_class, box_code, mask_conv[RB_MASK_CONVS], upsample, mask_logits;
 

@@ -72,7 +72,6 @@ static void draw(rb_detector *d, const rb_pass *pass, int image, const rb_truth 
     negatives = rb_draw(&rng, c->negative, negatives, most ? most - positives : c->count);
     take(d, image, truth, c, c->positive, positives, out);
     take(d, image, truth, c, c->negative, negatives, out);
-    out->positives += positives;
     d->counts[0] += c->count - c->objects;
     d->counts[1] += positives;
     d->counts[2] += negatives;
