@@ -10,7 +10,7 @@
 #include "detect/rows.h"
 #include "ops/conv3x3/conv3x3.h"
 
-enum { CHUNK = 4096, LEARN_CHUNK = 512, A = RB_ANCHORS_PER_CELL };
+enum { LEARN_CHUNK = 512, A = RB_ANCHORS_PER_CELL };
 
 static rb_conv3x3 conv_of(const rb_detector *d, int level) {
     return (rb_conv3x3){.shape = d->levels[level],
@@ -32,30 +32,30 @@ static rb_rows rows_of(const rb_detector *d, rb_layer layer, int outputs, int co
 
 /* ---- forward ---- */
 
-/* `count` cells of a level from `first` on. */
-static void form_chunk(rb_detector *d, rb_pass *pass, int level, int first, int count) {
-    rb_exec *x = pass->exec;
-    size_t mark = rb_arena_mark(&x->scratch);
-    rb_conv3x3 conv = conv_of(d, level);
-    int32_t *at = rb_arena_push(&x->scratch, (size_t)count * sizeof *at);
-    float *hidden = rb_arena_push(&x->scratch, (size_t)count * (size_t)conv.oc * sizeof(float));
-    for (int i = 0; !x->dry && i < count; i++) at[i] = first + i;
-    rb_conv3x3_forward_at(x, &conv, at, count, hidden);
-    rb_rows scores = rows_of(d, d->rpn_class, A, count, hidden);
-    rb_rows codes = rows_of(d, d->rpn_box, 4 * A, count, hidden);
-    rb_rows_forward(x, &scores, d->scores[level] + (size_t)first * A);
-    rb_rows_forward(x, &codes, d->codes[level] + (size_t)first * 4 * A);
-    rb_arena_release(&x->scratch, mark);
+typedef struct forming {
+    rb_detector *d;
+    rb_exec *x;
+    int level;
+} forming;
+
+/* Scores and codes of some cells of a level. */
+static void form_piece(void *arg, size_t first, size_t count, const float *hidden) {
+    const forming *f = arg;
+    rb_rows scores = rows_of(f->d, f->d->rpn_class, A, (int)count, hidden);
+    rb_rows codes = rows_of(f->d, f->d->rpn_box, 4 * A, (int)count, hidden);
+    rb_rows_forward(f->x, &scores, f->d->scores[f->level] + first * A);
+    rb_rows_forward(f->x, &codes, f->d->codes[f->level] + first * 4 * A);
 }
 
 void rb_rpn_forward(rb_detector *d, rb_pass *pass) {
     rb_exec_enter(pass->exec, (rb_operation){.part = RB_PART_RPN});
     for (int l = 0; l < RB_PYRAMID_LEVELS; l++) {
-        int cells = (int)rb_pixels(d->levels[l]);
-        d->scores[l] = rb_arena_push(&pass->exec->kept, (size_t)cells * A * sizeof(float));
-        d->codes[l] = rb_arena_push(&pass->exec->kept, (size_t)cells * 4 * A * sizeof(float));
-        for (int first = 0; first < cells; first += CHUNK)
-            form_chunk(d, pass, l, first, cells - first < CHUNK ? cells - first : CHUNK);
+        size_t cells = rb_pixels(d->levels[l]);
+        rb_conv3x3 conv = conv_of(d, l);
+        forming f = {d, pass->exec, l};
+        d->scores[l] = rb_arena_push(&pass->exec->kept, cells * A * sizeof(float));
+        d->codes[l] = rb_arena_push(&pass->exec->kept, cells * 4 * A * sizeof(float));
+        rb_conv3x3_forward_pieces(pass->exec, &conv, form_piece, &f);
     }
 }
 

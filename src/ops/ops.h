@@ -337,6 +337,7 @@ size_t rb_first_not_finite(rb_exec *x, const float *data, size_t count);
 /* A kernel gets its operands, scratch of the size that the _scratch function named, and the pool. The 3×3
  * convolutions (conv3x3/conv3x3.h) are made of other operators, and get the executor instead. */
 struct rb_conv3x3;
+struct rb_conv3x3_result;
 struct rb_conv3x3_grads;
 struct rb_roi_align; /* roi_align/roi_align.h */
 typedef struct rb_ops {
@@ -375,7 +376,7 @@ typedef struct rb_ops {
     void (*upsample_backward)(rb_shape low, int factor, const float *d, int ld, float *d_low, void *scratch,
                               rb_pool *pool);
     void (*conv3x3_forward)(rb_exec *x, const struct rb_conv3x3 *c, const int32_t *at, size_t count,
-                            float *rows);
+                            const struct rb_conv3x3_result *r);
     void (*conv3x3_backward)(rb_exec *x, const struct rb_conv3x3 *c, const struct rb_conv3x3_grads *g);
     size_t (*roi_align_scratch)(const struct rb_roi_align *r, int threads);
     void (*roi_align_forward)(const struct rb_roi_align *r, float *dst, void *scratch, rb_pool *pool);

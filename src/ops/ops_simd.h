@@ -39,6 +39,9 @@
     size_t rb_upsample_backward_scratch_##level(rb_shape low, int factor, int threads);                      \
     void rb_upsample_backward_##level(rb_shape low, int factor, const float *d, int ld, float *d_low,        \
                                       void *scratch, rb_pool *pool);                                         \
+    void rb_conv3x3_forward_##level(rb_exec *x, const rb_conv3x3 *c, const int32_t *at, size_t count,        \
+                                    const rb_conv3x3_result *r);                                             \
+    void rb_conv3x3_backward_##level(rb_exec *x, const rb_conv3x3 *c, const rb_conv3x3_grads *g);            \
     size_t rb_roi_align_scratch_##level(const rb_roi_align *r, int threads);                                 \
     void rb_roi_align_forward_##level(const rb_roi_align *r, float *dst, void *scratch, rb_pool *pool);      \
     void rb_roi_align_backward_##level(const rb_roi_align *r, const float *d_dst, float *const d_map[],      \
@@ -70,8 +73,8 @@ RB_DECLARE_KERNELS(avx512);
         (ops)->state_add = rb_state_add_##l;                                                                 \
         (ops)->upsample_backward_scratch = rb_upsample_backward_scratch_##l;                                 \
         (ops)->upsample_backward = rb_upsample_backward_##l;                                                 \
-        (ops)->conv3x3_forward = rb_conv3x3_forward_packed;                                                  \
-        (ops)->conv3x3_backward = rb_conv3x3_backward_packed;                                                \
+        (ops)->conv3x3_forward = rb_conv3x3_forward_##l;                                                     \
+        (ops)->conv3x3_backward = rb_conv3x3_backward_##l;                                                   \
         (ops)->roi_align_scratch = rb_roi_align_scratch_##l;                                                 \
         (ops)->roi_align_forward = rb_roi_align_forward_##l;                                                 \
         (ops)->roi_align_backward = rb_roi_align_backward_##l;                                               \

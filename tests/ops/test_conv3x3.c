@@ -56,6 +56,7 @@ static conv_case random_case(trial *t, bool list) {
     k.c.shape.c = random_channels(t, 70);
     k.c.oc = random_channels(t, 70);
     if (!below(t, 6)) k.c.shape.c = 131, k.c.oc = 230, k.c.shape.n = 2; /* wide, and several chunks */
+    if (!below(t, 2)) k.c.shape.c = 16 * between(t, 2, 5), k.c.oc = 16 * between(t, 2, 5); /* Winograd's */
     k.c.relu = coin(t);
     k.c.src = random_floats(t, rb_elements(k.c.shape), 1);
     k.c.wgt = random_floats(t, weights(&k.c), 0.3);
@@ -89,10 +90,17 @@ static conv_case sizes_of(trial *t, const conv_case *k) {
     return a;
 }
 
-/* Each of `terms` additions rounds by at most EPS of the sum of the terms' sizes. */
-static double *tolerance(trial *t, const float *sizes, size_t count, double terms) {
-    double *to = zeros(t, count);
-    for (size_t i = 0; i < count; i++) to[i] = (terms + 8) * EPS * (double)sizes[i] + 1e-12;
+static bool winograd(const conv_case *k) {
+    return !k->at && k->c.shape.c % 16 == 0 && k->c.oc % 16 == 0 && k->c.shape.c >= 32 && k->c.oc >= 32;
+}
+
+/* Each of `terms` additions rounds by at most EPS of the sum of the terms' sizes. Winograd's method rounds
+ * all values of a tile together: by what is largest there. */
+static double *tolerance(trial *t, const conv_case *k, const float *sizes, size_t count, double terms) {
+    double *to = zeros(t, count), largest = 0;
+    for (size_t i = 0; i < count; i++) largest = fmax(largest, (double)sizes[i]);
+    for (size_t i = 0; i < count; i++)
+        to[i] = winograd(k) ? (terms + 64) * EPS * largest : (terms + 8) * EPS * (double)sizes[i] + 1e-12;
     return to;
 }
 
@@ -106,7 +114,7 @@ static void forward_trial(int number, bool list) {
     with_exec(&ref, test_pools[1], run_forward, &a, &sizes);
     comparison c = {
         .t = &t,
-        .out = {{"dst", count, sizeof(float), NULL, tolerance(&t, sizes, count, 9 * k.c.shape.c)}},
+        .out = {{"dst", count, sizeof(float), NULL, tolerance(&t, &k, sizes, count, 9 * k.c.shape.c)}},
         .outputs = 1,
         .op = &k,
         .run = call_forward};
@@ -125,16 +133,16 @@ static void backward_trial(int number, bool list) {
     rb_ops ref;
     rb_ops_fill(&ref, RB_CPU_REF);
     with_exec(&ref, test_pools[1], run_backward, &a, sizes);
-    comparison c = {
-        .t = &t,
-        .out = {{"d_dst", out, sizeof(float), out ? k.d_rows : NULL, NULL},
-                {"d_wgt", w, sizeof(float), d_wgt, tolerance(&t, sizes[1], w, (double)rows)},
-                {"d_bias", oc, sizeof(float), d_bias, tolerance(&t, sizes[2], oc, 0)}, /* sums in double */
-                {"d_src", in, sizeof(float), k.data && !k.accumulate ? NULL : k.d_src,
-                 tolerance(&t, sizes[3], in, 9.0 * k.c.oc)}},
-        .outputs = 4,
-        .op = &k,
-        .run = call_backward};
+    comparison c = {.t = &t,
+                    .out = {{"d_dst", out, sizeof(float), out ? k.d_rows : NULL, NULL},
+                            {"d_wgt", w, sizeof(float), d_wgt, tolerance(&t, &k, sizes[1], w, (double)rows)},
+                            {"d_bias", oc, sizeof(float), d_bias,
+                             tolerance(&t, &k, sizes[2], oc, 0)}, /* sums in double */
+                            {"d_src", in, sizeof(float), k.data && !k.accumulate ? NULL : k.d_src,
+                             tolerance(&t, &k, sizes[3], in, 9.0 * k.c.oc)}},
+                    .outputs = 4,
+                    .op = &k,
+                    .run = call_backward};
     compare_levels(&c);
     trial_close(&t);
 }
@@ -197,6 +205,97 @@ static void nan_passes_relu(void **state) {
     }
 }
 
+/* ---- pieces */
+
+typedef struct gathered {
+    const conv_case *k;
+    float *dst;
+    size_t next;
+    bool dry;
+} gathered;
+
+static void gather_piece(void *arg, size_t first, size_t count, const float *rows) {
+    gathered *g = arg;
+    size_t oc = (size_t)g->k->c.oc;
+    assert_true(first == g->next && count > 0);
+    if (!g->dry) memcpy(g->dst + first * oc, rows, count * oc * sizeof *rows);
+    g->next = first + count;
+}
+static void run_pieces(rb_exec *x, const void *op, void **out) {
+    gathered g = {op, out[0], 0, x->dry};
+    rb_conv3x3_forward_pieces(x, &g.k->c, gather_piece, &g);
+    assert_int_equal(g.next, rb_pixels(g.k->c.shape));
+}
+
+/* All pixels come, in order, with the bits that they have at once. */
+static void pieces_are_the_whole(void **state) {
+    (void)state;
+    for (int i = 0; i < 2 * TRIALS; i++) {
+        trial t = trial_open(36, i);
+        conv_case k = random_case(&t, false);
+        size_t count = rb_elements(k.c.shape) / (size_t)k.c.shape.c * (size_t)k.c.oc;
+        float *whole = random_floats(&t, count, 1), *pieces = random_floats(&t, count, 1);
+        for (rb_cpu_level level = RB_CPU_REF; level <= rb_cpu_detect(); level++) {
+            rb_ops ops;
+            rb_ops_fill(&ops, level);
+            with_exec(&ops, test_pools[1], run_forward, &k, (void *[]){whole});
+            with_exec(&ops, test_pools[1], run_pieces, &k, (void *[]){pieces});
+            if (memcmp(whole, pieces, count * sizeof *whole)) fail_msg("%s", t.repro);
+        }
+        trial_close(&t);
+    }
+}
+
+/* ---- maps of many tiles, for which the reference takes long */
+
+static void assert_near(const float *got, const float *want, size_t count, const char *what) {
+    double off = 0, size = 0;
+    for (size_t i = 0; i < count; i++) {
+        double d = (double)got[i] - (double)want[i];
+        off += d * d, size += (double)want[i] * (double)want[i];
+    }
+    if (!(off <= 1e-10 * size)) fail_msg("%s: differs by %g", what, sqrt(off / size));
+}
+
+typedef struct answers {
+    float *dst, *d_dst, *d_wgt, *d_bias, *d_src;
+} answers;
+
+static answers answers_of(trial *t, const rb_ops *ops, const conv_case *k, const float *d_dst) {
+    size_t out = rows_of(k) * (size_t)k->c.oc, in = rb_elements(k->c.shape), w = weights(&k->c);
+    answers a = {random_floats(t, out, 1), random_floats(t, out, 1), random_floats(t, w, 0),
+                 random_floats(t, (size_t)k->c.oc, 0), random_floats(t, in, 1)};
+    memcpy(a.d_dst, d_dst, out * sizeof *d_dst);
+    with_exec(ops, test_pools[1], run_forward, k, (void *[]){a.dst});
+    with_exec(ops, test_pools[1], run_backward, k, (void *[]){a.d_dst, a.d_wgt, a.d_bias, a.d_src});
+    return a;
+}
+
+/* Both ways of the vector levels; the packed one meets the reference above. */
+static void many_tiles_are_the_packed_way(void **state) {
+    (void)state;
+    const rb_shape shapes[] = {{2, 40, 30, 512}, {1, 7, 458, 512}}; /* chunks of several rows, of one row */
+    for (int i = 0; i < 2; i++)
+        for (rb_cpu_level level = RB_CPU_AVX2; level <= rb_cpu_detect(); level++) {
+            trial t = trial_open(37, i);
+            conv_case k = {.c.shape = shapes[i], .c.oc = 32, .wgt = true, .data = true};
+            size_t out = rb_pixels(shapes[i]) * 32, in = rb_elements(shapes[i]), w = weights(&k.c);
+            k.c.src = random_floats(&t, in, 1), k.c.wgt = random_floats(&t, w, 0.1);
+            k.c.bias = random_floats(&t, 32, 1);
+            const float *d_dst = random_floats(&t, out, 1);
+            rb_ops ops, packed;
+            rb_ops_fill(&ops, level);
+            packed = ops;
+            packed.conv3x3_forward = rb_conv3x3_forward_packed;
+            packed.conv3x3_backward = rb_conv3x3_backward_packed;
+            answers got = answers_of(&t, &ops, &k, d_dst), want = answers_of(&t, &packed, &k, d_dst);
+            assert_near(got.dst, want.dst, out, "dst");
+            assert_near(got.d_wgt, want.d_wgt, w, "d_wgt");
+            assert_near(got.d_src, want.d_src, in, "d_src");
+            trial_close(&t);
+        }
+}
+
 static double dot(const float *a, const float *b, size_t count) {
     double sum = 0;
     for (size_t i = 0; i < count; i++) sum += (double)a[i] * (double)b[i];
@@ -253,6 +352,8 @@ int main(void) {
                                        cmocka_unit_test(mask_and_sums),
                                        cmocka_unit_test(reference_is_adjoint),
                                        cmocka_unit_test(forward_is_the_reference),
+                                       cmocka_unit_test(pieces_are_the_whole),
+                                       cmocka_unit_test(many_tiles_are_the_packed_way),
                                        cmocka_unit_test(backward_is_the_reference)};
     return cmocka_run_group_tests(tests, open_pools, close_pools) ? 1 : 0;
 }

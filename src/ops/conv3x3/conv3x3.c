@@ -4,11 +4,15 @@
 #include "ops/maps/maps.h"
 
 void rb_conv3x3_forward(rb_exec *x, const rb_conv3x3 *c, float *dst) {
-    x->ops->conv3x3_forward(x, c, NULL, rb_pixels(c->shape), dst);
+    x->ops->conv3x3_forward(x, c, NULL, rb_pixels(c->shape), &(rb_conv3x3_result){.rows = dst});
+}
+
+void rb_conv3x3_forward_pieces(rb_exec *x, const rb_conv3x3 *c, rb_conv3x3_use *use, void *arg) {
+    x->ops->conv3x3_forward(x, c, NULL, rb_pixels(c->shape), &(rb_conv3x3_result){.use = use, .arg = arg});
 }
 
 void rb_conv3x3_forward_at(rb_exec *x, const rb_conv3x3 *c, const int32_t *at, int count, float *rows) {
-    if (count > 0) x->ops->conv3x3_forward(x, c, at, (size_t)count, rows);
+    if (count > 0) x->ops->conv3x3_forward(x, c, at, (size_t)count, &(rb_conv3x3_result){.rows = rows});
 }
 
 void rb_conv3x3_backward(rb_exec *x, const rb_conv3x3 *c, const float *dst, float *d_dst, float *d_wgt,

@@ -20,6 +20,11 @@ typedef struct rb_conv3x3 {
 
 /* dst: n,h,w,oc. What is not a number stays so, with ReLU too. */
 void rb_conv3x3_forward(rb_exec *x, const rb_conv3x3 *c, float *dst);
+/* The same without dst: pixels `first` … first + count − 1 of it are given to `use`, piece after piece from
+ * the first to the last; rows: count,oc. A dry run calls `use` for each piece, too, with rows that are not
+ * there. */
+typedef void rb_conv3x3_use(void *arg, size_t first, size_t count, const float *rows);
+void rb_conv3x3_forward_pieces(rb_exec *x, const rb_conv3x3 *c, rb_conv3x3_use *use, void *arg);
 /* d_dst: n,h,w,oc, the gradient of dst; with ReLU, `dst` is what the forward pass wrote, and d_dst is set to
  * zero where dst is 0, in place. d_wgt, d_bias: added to (both NULL: not asked). d_src: written, or added to
  * when `accumulate`; NULL: not asked; it may not be d_dst. */
@@ -37,6 +42,13 @@ void rb_conv3x3_backward_at(rb_exec *x, const rb_conv3x3 *c, const int32_t *at, 
 /* ---- what the tables hold. `at` NULL: all pixels, and count is their number. Both ways of the backward pass
  * add to d_src only when `accumulate`, which lists of pixels always do. */
 
+/* Where results go: to `rows`, or in pieces to `use` when that is not NULL. */
+typedef struct rb_conv3x3_result {
+    float *rows;         /* count,oc */
+    rb_conv3x3_use *use; /* only of all pixels */
+    void *arg;
+} rb_conv3x3_result;
+
 typedef struct rb_conv3x3_grads {
     const int32_t *at;
     size_t count;
@@ -47,10 +59,12 @@ typedef struct rb_conv3x3_grads {
 } rb_conv3x3_grads;
 
 /* The reference, in plain loops. */
-void rb_conv3x3_forward_ref(rb_exec *x, const rb_conv3x3 *c, const int32_t *at, size_t count, float *rows);
+void rb_conv3x3_forward_ref(rb_exec *x, const rb_conv3x3 *c, const int32_t *at, size_t count,
+                            const rb_conv3x3_result *r);
 void rb_conv3x3_backward_ref(rb_exec *x, const rb_conv3x3 *c, const rb_conv3x3_grads *g);
 /* As products of packed neighbourhoods, by the pointwise kernels of the table. */
-void rb_conv3x3_forward_packed(rb_exec *x, const rb_conv3x3 *c, const int32_t *at, size_t count, float *rows);
+void rb_conv3x3_forward_packed(rb_exec *x, const rb_conv3x3 *c, const int32_t *at, size_t count,
+                               const rb_conv3x3_result *r);
 void rb_conv3x3_backward_packed(rb_exec *x, const rb_conv3x3 *c, const rb_conv3x3_grads *g);
 
 /* What both ways begin the backward pass with: ReLU's mask, then d_bias. */

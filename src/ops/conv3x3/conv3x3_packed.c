@@ -160,17 +160,20 @@ static rb_source dense(size_t pixels, size_t channels, const float *data) {
 }
 
 void rb_conv3x3_forward_packed(rb_exec *x, const rb_conv3x3 *c, const int32_t *at, size_t count,
-                               float *rows) {
+                               const rb_conv3x3_result *r) {
     size_t mark = rb_arena_mark(&x->scratch), ic = (size_t)c->shape.c, oc = (size_t)c->oc;
     size_t chunk = chunk_of(c->shape.c, count);
     float *wgt = push(x, weights(c)), *packed = push(x, chunk * 9 * ic);
+    float *piece = r->use ? push(x, chunk * oc) : NULL;
     reorder(x, c, order_task, c->wgt, wgt);
     for (size_t first = 0; first < count; first += chunk) {
         pack_job j = {c->shape, c->src, at, first, at_most(chunk, count - first), packed};
         rb_pointwise p = {.src = dense(j.count, 9 * ic, packed), .oc = c->oc, .wgt = wgt};
+        float *rows = r->use ? piece : r->rows + first * oc;
         pack(x, &j);
-        rb_pointwise_forward(x, &p, rows + first * oc, (rb_moments){0});
-        rb_bias_relu(x, j.count, c->oc, c->bias, c->relu, rows + first * oc);
+        rb_pointwise_forward(x, &p, rows, (rb_moments){0});
+        rb_bias_relu(x, j.count, c->oc, c->bias, c->relu, rows);
+        if (r->use) r->use(r->arg, first, j.count, rows);
     }
     rb_arena_release(&x->scratch, mark);
 }

@@ -6,7 +6,7 @@ typedef struct job {
     const rb_conv3x3 *c;
     const rb_conv3x3_grads *g;
     const int32_t *at;
-    size_t count;
+    size_t first; /* pixel, when `at` is NULL */
     float *rows;
 } job;
 
@@ -27,7 +27,7 @@ static void forward_task(void *arg, int row, int thread) {
     (void)thread;
     const job *j = arg;
     const rb_conv3x3 *c = j->c;
-    size_t pixel = j->at ? (size_t)j->at[row] : (size_t)row, ic = (size_t)c->shape.c;
+    size_t pixel = j->at ? (size_t)j->at[row] : j->first + (size_t)row, ic = (size_t)c->shape.c;
     for (int o = 0; o < c->oc; o++) {
         double sum = (double)c->bias[o];
         for (int tap = 0; tap < 9; tap++) {
@@ -39,10 +39,23 @@ static void forward_task(void *arg, int row, int thread) {
     }
 }
 
-void rb_conv3x3_forward_ref(rb_exec *x, const rb_conv3x3 *c, const int32_t *at, size_t count, float *rows) {
-    job j = {.c = c, .at = at, .count = count, .rows = rows};
-    RB_RUN(x, RB_PROFILE_CONV3X3, 18.0 * (double)count * c->shape.c * c->oc, 0,
-           rb_pool_run(x->pool, (int)count, forward_task, &j));
+static void forward(rb_exec *x, job *j, size_t count) {
+    RB_RUN(x, RB_PROFILE_CONV3X3, 18.0 * (double)count * j->c->shape.c * j->c->oc, 0,
+           rb_pool_run(x->pool, (int)count, forward_task, j));
+}
+
+/* A piece is a row of the map. */
+void rb_conv3x3_forward_ref(rb_exec *x, const rb_conv3x3 *c, const int32_t *at, size_t count,
+                            const rb_conv3x3_result *r) {
+    size_t mark = rb_arena_mark(&x->scratch), width = (size_t)c->shape.w;
+    job j = {.c = c, .at = at, .rows = r->rows};
+    if (r->use) j.rows = rb_arena_push(&x->scratch, width * (size_t)c->oc * sizeof *j.rows);
+    for (; r->use && j.first < count; j.first += width) {
+        forward(x, &j, width);
+        r->use(r->arg, j.first, width, j.rows);
+    }
+    if (!r->use) forward(x, &j, count);
+    rb_arena_release(&x->scratch, mark);
 }
 
 /* d_wgt[o,i,tap] += Σ_p d_dst[p,o]·src[p + tap, i], for one output channel */

@@ -1,0 +1,5 @@
+#if defined(__x86_64__)
+#include "ops/simd/avx2.h"
+
+#include "ops/conv3x3/conv3x3_simd.h"
+#endif
