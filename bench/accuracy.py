@@ -10,9 +10,9 @@ FOLDER_WITH_THE_SETS holds NAME/train/CLASS/* and NAME/val/CLASS/*. Resumable: a
 repeated, one that was interrupted goes on, and none is begun once `budget` seconds have passed. --trainer is a script that
 trains the published code (checked out at --official) with --data --res --epochs --batch --lr --seed [--no-flip] and prints
 `epoch N … top1 X` for each epoch; without it the published side is left out."""
-import argparse, csv, json, os, re, subprocess, sys, time
+import argparse, os, sys
 
-import accuracy_page, meter
+import accuracy_page, meter, trials
 
 # Picture side, epochs, and whether a mirrored picture is still of its class. Settings of the plain recipe and of the peer.
 SETS = {"sign_digits10": {"side_pixels": 64, "epochs": 5, "flip": False}, "clothing10": {"side_pixels": 64, "epochs": 12, "flip": True},
@@ -35,14 +35,6 @@ p.add_argument("--out", default="bench/results/accuracy.json")
 p.add_argument("--docs", default="docs")
 p.add_argument("--draw", action="store_true")
 a = p.parse_args()
-begun = time.monotonic()
-
-
-def load():
-    if not os.path.exists(a.out):
-        return {"runs": {}}
-    with open(a.out) as f:
-        return json.load(f)
 
 
 def options(side, name):
@@ -56,25 +48,15 @@ def options(side, name):
 
 def published(name, seed, folder):
     """Top-1 by epoch, of a run that is begun anew unless it had ended."""
-    log, s = os.path.join(a.runs, f"published-{name}-{seed}.log"), SETS[name]
-    if not os.path.exists(log):
-        words = [a.python, a.trainer, "--official", a.official, "--data", folder, "--seed", seed, "--res", s["side_pixels"],
-                 "--epochs", s["epochs"], "--batch", BATCH, "--lr", RATE, *([] if s["flip"] else ["--no-flip"])]
-        with open(log + ".part", "w") as f:
-            subprocess.run([str(w) for w in words], check=True, stdout=f)
-        os.replace(log + ".part", log)
-    with open(log) as f:
-        return [float(top1) for top1 in re.findall(r"^epoch \d+ .*top1 ([0-9.]+)", f.read(), re.M)]
+    s = SETS[name]
+    words = [a.python, a.trainer, "--official", a.official, "--data", folder, "--seed", seed, "--res", s["side_pixels"],
+             "--epochs", s["epochs"], "--batch", BATCH, "--lr", RATE, *([] if s["flip"] else ["--no-flip"])]
+    return trials.by_epoch(os.path.join(a.runs, f"published-{name}-{seed}.log"), words, r"^epoch \d+ .*top1 ([0-9.]+)")
 
 
 def ours(side, name, seed, folder):
-    """Top-1 by epoch, of a run that goes on where it was."""
-    run = os.path.join(a.runs, f"{side}-{name}-{seed}")
-    again = os.path.exists(os.path.join(run, "args.json"))
-    start = ["--resume", run] if again else ["--data", folder, "--seed", str(seed), "--out", run, *options(side, name)]
-    subprocess.run([a.command, "train", *start, "--progress", "none"], check=True)
-    with open(os.path.join(run, "results.csv")) as f:
-        return [float(row["top1"]) for row in csv.DictReader(f)]
+    words = ["--data", folder, "--seed", seed, *options(side, name)]
+    return trials.train(a.command, os.path.join(a.runs, f"{side}-{name}-{seed}"), words, "top1")
 
 
 def train(side, name, seed):
@@ -84,27 +66,19 @@ def train(side, name, seed):
             "options": " ".join(options(side, name)) if side != "published" else None}
 
 
-def train_all(result):
+def train_all():
     os.makedirs(a.runs, exist_ok=True)
     sides = [s for s in a.sides.split(",") if s != "published" or a.trainer]
-    for seed, name, side in ((s, n, w) for s in range(a.seeds) for n in a.sets.split(",") for w in sides):
-        key = f"{side} {name} {seed}"
-        if key in result["runs"] or time.monotonic() - begun > a.budget:
-            continue
-        result["runs"][key] = train(side, name, seed)
-        print(key, result["runs"][key]["top1"][-1], file=sys.stderr, flush=True)
-        result.update(meter.machine())
-        meter.save(a.out, result)
+    keys = [(side, name, seed) for seed in range(a.seeds) for name in a.sets.split(",") for side in sides]
+    return trials.run_all(a.out, keys, train, a.budget)
 
 
 def by_seed(runs, side, name):
     return sorted((r for r in runs.values() if (r["side"], r["set"]) == (side, name)), key=lambda r: r["seed"])
 
 
-result = load()
-if not a.draw:
-    if not a.data:
-        p.error("--data: the folder with the sets")
-    train_all(result)
+if not a.draw and not a.data:
+    p.error("--data: the folder with the sets")
+result = trials.load(a.out) if a.draw else train_all()
 facts = "Machine: {processor}, {date}, commit {commit}.".format(**{**meter.machine(), **result})
 accuracy_page.write(a.docs, {name: {side: by_seed(result["runs"], side, name) for side in SIDES} for name in SETS}, facts)

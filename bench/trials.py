@@ -1,0 +1,44 @@
+"""Runs that take hours, in a file of results: those that it has are not repeated, and each is saved when it ends."""
+import csv, json, os, re, subprocess, sys, time
+
+import meter
+
+
+def load(path):
+    if not os.path.exists(path):
+        return {"runs": {}}
+    with open(path) as f:
+        return json.load(f)
+
+
+def run_all(path, keys, run, budget):
+    """run(*key) → a dict, for each key (words and numbers) that is missing; none is begun once `budget` seconds have passed."""
+    result, begun = load(path), time.monotonic()
+    for key in keys:
+        name = " ".join(str(part) for part in key)
+        if name in result["runs"] or time.monotonic() - begun > budget:
+            continue
+        result["runs"][name] = run(*key)
+        print(name, result["runs"][name], file=sys.stderr, flush=True)
+        result.update(meter.machine())
+        meter.save(path, result)
+    return result
+
+
+def by_epoch(log, words, pattern):
+    """The numbers that a program prints by epoch, by the pattern's groups; it is begun anew unless its log is whole."""
+    if not os.path.exists(log):
+        with open(log + ".part", "w") as f:
+            subprocess.run([str(w) for w in words], check=True, stdout=f)
+        os.replace(log + ".part", log)
+    with open(log) as f:
+        return [float(value) for value in re.findall(pattern, f.read(), re.M)]
+
+
+def train(command, run, words, column):
+    """A column of results.csv, of a run of ours that goes on where it was."""
+    again = os.path.exists(os.path.join(run, "args.json"))
+    start = ["--resume", run] if again else [*words, "--out", run]
+    subprocess.run([str(w) for w in [command, "train", *start, "--progress", "none"]], check=True)
+    with open(os.path.join(run, "results.csv")) as f:
+        return [float(row[column]) for row in csv.DictReader(f)]
