@@ -98,3 +98,14 @@ int rb_draw(rb_rng *rng, int32_t *candidates, int count, int most) {
     sort(candidates, most);
     return most;
 }
+
+void rb_draw_matched(rb_rng *rng, const int32_t *result, int count, int most, int share, rb_drawn *out) {
+    out->positives = out->negatives = 0;
+    for (int i = 0; i < count; i++) {
+        if (result[i] > 0) out->positive[out->positives++] = i;
+        if (result[i] == RB_BACKGROUND) out->negative[out->negatives++] = i;
+    }
+    if (!most) return;
+    out->positives = rb_draw(rng, out->positive, out->positives, most / share);
+    out->negatives = rb_draw(rng, out->negative, out->negatives, most - out->positives);
+}

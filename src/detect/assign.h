@@ -27,4 +27,13 @@ void rb_assign(rb_exec *x, const rb_assignment *a, int32_t *result);
  * 1], rising. The other candidates stay behind them. */
 int rb_draw(rb_rng *rng, int32_t *candidates, int count, int most);
 
+/* Indices of boxes that take part, rising: those with an object, and background. */
+typedef struct rb_drawn {
+    int32_t *positive, *negative;
+    int positives, negatives;
+} rb_drawn;
+/* Draws among `count` results of matching: at most most/share of them have an object, and background fills up
+ * to `most`; most = 0: all take part. The lists of `out` have room for `count`. */
+void rb_draw_matched(rb_rng *rng, const int32_t *result, int count, int most, int share, rb_drawn *out);
+
 #endif

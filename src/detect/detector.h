@@ -76,7 +76,8 @@ typedef struct rb_detector {
     float *scores[RB_PYRAMID_LEVELS], *codes[RB_PYRAMID_LEVELS]; /* n,h,w,3  n,h,w,3·4 */
     float *proposals;                                            /* n,most,4 */
     int *proposal_count;                                         /* n */
-    int counts[3]; /* of the last training step: proposals, boxes with an object, others */
+    int counts[3];        /* of the last training step: proposals, boxes with an object, others */
+    int anchor_counts[2]; /* that learned in the last step: with an object, background */
 } rb_detector;
 
 /* Builds the network and its parameter list; no weights yet (rb_params_allocate on model.params). */

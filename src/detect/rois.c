@@ -17,15 +17,15 @@ typedef struct candidates {
     int objects, count;
     float *boxes;    /* count,4 */
     int32_t *learns; /* count: 0, or 1 + the object */
-    int32_t *positive, *negative;
+    rb_drawn drawn;
 } candidates;
 
 static candidates push_candidates(rb_detector *d, rb_exec *x) {
     size_t most = (size_t)candidates_most(&d->config);
     candidates c = {.boxes = rb_arena_push(&x->scratch, most * 4 * sizeof(float))};
     c.learns = rb_arena_push(&x->scratch, most * sizeof(int32_t));
-    c.positive = rb_arena_push(&x->scratch, most * sizeof(int32_t));
-    c.negative = rb_arena_push(&x->scratch, most * sizeof(int32_t));
+    c.drawn.positive = rb_arena_push(&x->scratch, most * sizeof(int32_t));
+    c.drawn.negative = rb_arena_push(&x->scratch, most * sizeof(int32_t));
     return c;
 }
 
@@ -60,21 +60,16 @@ static void take(rb_detector *d, int image, const rb_truth *truth, const candida
     }
 }
 
-static void draw(rb_detector *d, const rb_pass *pass, int image, const rb_truth *truth, const candidates *c,
+static void draw(rb_detector *d, const rb_pass *pass, int image, const rb_truth *truth, candidates *c,
                  rb_rois *out) {
-    int most = d->config.boxes_drawn, positives = 0, negatives = 0;
+    rb_drawn *drawn = &c->drawn;
     rb_rng rng = rb_rng_open(pass->seed, RB_PURPOSE_ROIS, pass->step, (uint64_t)image);
-    for (int i = 0; i < c->count; i++) {
-        if (c->learns[i] > 0) c->positive[positives++] = i;
-        if (c->learns[i] == RB_BACKGROUND) c->negative[negatives++] = i;
-    }
-    positives = rb_draw(&rng, c->positive, positives, most ? most / 4 : c->count);
-    negatives = rb_draw(&rng, c->negative, negatives, most ? most - positives : c->count);
-    take(d, image, truth, c, c->positive, positives, out);
-    take(d, image, truth, c, c->negative, negatives, out);
+    rb_draw_matched(&rng, c->learns, c->count, d->config.boxes_drawn, 4, drawn);
+    take(d, image, truth, c, drawn->positive, drawn->positives, out);
+    take(d, image, truth, c, drawn->negative, drawn->negatives, out);
     d->counts[0] += c->count - c->objects;
-    d->counts[1] += positives;
-    d->counts[2] += negatives;
+    d->counts[1] += drawn->positives;
+    d->counts[2] += drawn->negatives;
 }
 
 rb_rois rb_rois_draw(rb_detector *d, rb_pass *pass, const rb_truth *truth) {

@@ -84,10 +84,10 @@ void rb_rpn_propose(rb_detector *d, rb_pass *pass, const rb_frame *frames) {
 /* ---- learning ---- */
 
 /* The anchors of a picture that take part, by rising index, and what they learn: 0, or 1 + the object. */
-typedef struct drawn {
+typedef struct learners {
     int count, positives, walked;
     int32_t *anchor, *learns;
-} drawn;
+} learners;
 
 static int most_drawn(const rb_detector *d) {
     int all = d->anchors.first[RB_PYRAMID_LEVELS];
@@ -95,37 +95,22 @@ static int most_drawn(const rb_detector *d) {
 }
 
 /* Both lists are rising; together they are the picture's. */
-static void merge(drawn *v, const int32_t *positive, int positives, const int32_t *negative, int negatives,
-                  const int32_t *result) {
+static void merge(learners *v, const rb_drawn *from, const int32_t *result) {
     int i = 0, j = 0;
-    while (i < positives || j < negatives) {
-        bool first = j == negatives || (i < positives && positive[i] < negative[j]);
-        int32_t anchor = first ? positive[i++] : negative[j++];
+    while (i < from->positives || j < from->negatives) {
+        bool first = j == from->negatives || (i < from->positives && from->positive[i] < from->negative[j]);
+        int32_t anchor = first ? from->positive[i++] : from->negative[j++];
         v->anchor[v->count] = anchor;
         v->learns[v->count++] = result[anchor];
     }
-    v->positives = positives;
-}
-
-static void draw(rb_detector *d, const rb_pass *pass, int image, const int32_t *result, int32_t *positive,
-                 int32_t *negative, drawn *v) {
-    int all = d->anchors.first[RB_PYRAMID_LEVELS], most = most_drawn(d), positives = 0, negatives = 0;
-    bool every = !d->config.anchors_drawn;
-    rb_rng rng = rb_rng_open(pass->seed, RB_PURPOSE_ANCHORS, pass->step, (uint64_t)image);
-    for (int i = 0; i < all; i++) {
-        if (result[i] > 0) positive[positives++] = i;
-        if (result[i] == RB_BACKGROUND) negative[negatives++] = i;
-    }
-    positives = rb_draw(&rng, positive, positives, every ? all : most / 2);
-    negatives = rb_draw(&rng, negative, negatives, every ? all : most - positives);
-    merge(v, positive, positives, negative, negatives, result);
+    v->positives = from->positives;
 }
 
 static int up_to_multiple(int value, int of) { return (value + of - 1) / of * of; }
 
 /* Matches the anchors of a picture and draws among them. */
 static void draw_anchors(rb_detector *d, rb_pass *pass, int image, const rb_truth *truth, const float *boxes,
-                         drawn *v) {
+                         learners *v) {
     rb_exec *x = pass->exec;
     size_t all = (size_t)d->anchors.first[RB_PYRAMID_LEVELS], mark = rb_arena_mark(&x->scratch);
     int stride = rb_model_stride(&d->model.config);
@@ -141,9 +126,15 @@ static void draw_anchors(rb_detector *d, rb_pass *pass, int image, const rb_trut
         a.truths = truth->count;
     }
     rb_assign(x, &a, result);
-    int32_t *positive = rb_arena_push(&x->scratch, all * sizeof *positive);
-    int32_t *negative = rb_arena_push(&x->scratch, all * sizeof *negative);
-    if (!x->dry) draw(d, pass, image, result, positive, negative, v);
+    rb_drawn drawn = {.positive = rb_arena_push(&x->scratch, all * sizeof(int32_t))};
+    drawn.negative = rb_arena_push(&x->scratch, all * sizeof(int32_t));
+    rb_rng rng = rb_rng_open(pass->seed, RB_PURPOSE_ANCHORS, pass->step, (uint64_t)image);
+    if (!x->dry) {
+        rb_draw_matched(&rng, result, (int)all, d->config.anchors_drawn ? most_drawn(d) : 0, 2, &drawn);
+        merge(v, &drawn, result);
+        d->anchor_counts[0] += drawn.positives;
+        d->anchor_counts[1] += drawn.negatives;
+    }
     rb_arena_release(&x->scratch, mark);
 }
 
@@ -158,7 +149,7 @@ typedef struct learning {
     rb_detector *d;
     rb_exec *x;
     const rb_truth *truth;
-    drawn *drawn;              /* by picture */
+    learners *learners;        /* by picture */
     double denominator, scale; /* of the losses, and of the gradients: 1 / (denominator · batches) */
     rb_detect_losses *losses;
 } learning;
@@ -190,7 +181,7 @@ static void gather(learning *v, int level, cells *out) {
     int per_image = d->levels[level].h * d->levels[level].w, first = d->anchors.first[level];
     out->count = 0;
     for (int n = 0; n < d->model.image.n; n++) {
-        drawn *of = &v->drawn[n];
+        learners *of = &v->learners[n];
         for (; of->walked < of->count && of->anchor[of->walked] < d->anchors.first[level + 1]; of->walked++) {
             int in_level = of->anchor[of->walked] - first, at = n * per_image + in_level / A;
             size_t row = (size_t)out->count - 1;
@@ -245,7 +236,7 @@ static void count_level(rb_detector *d, rb_exec *x, int level) {
 
 static void set_denominator(learning *v, int batches) {
     for (int n = 0; n < v->d->model.image.n; n++) {
-        int positives = v->drawn[n].positives, negatives = v->drawn[n].count - positives;
+        int positives = v->learners[n].positives, negatives = v->learners[n].count - positives;
         v->denominator += (positives > 1 ? positives : 1) + (negatives > 1 ? negatives : 1);
     }
     v->scale = 1 / (v->denominator * batches);
@@ -257,7 +248,7 @@ void rb_rpn_learn(rb_detector *d, rb_pass *pass, const rb_truth *truth, int batc
     size_t mark = rb_arena_mark(&x->scratch), most = (size_t)most_drawn(d), n = (size_t)d->model.image.n;
     rb_exec_enter(x, (rb_operation){.part = RB_PART_RPN, .backward = true});
     learning v = {.d = d, .x = x, .truth = truth, .losses = losses};
-    v.drawn = rb_arena_push(&x->scratch, n * sizeof *v.drawn);
+    v.learners = rb_arena_push(&x->scratch, n * sizeof *v.learners);
     int32_t *lists = rb_arena_push(&x->scratch, 2 * n * most * sizeof *lists);
     cells c = {.at = rb_arena_push(&x->scratch, n * most * sizeof(int32_t))};
     c.d_score = rb_arena_push(&x->scratch, n * most * A * sizeof(float));
@@ -265,10 +256,11 @@ void rb_rpn_learn(rb_detector *d, rb_pass *pass, const rb_truth *truth, int batc
     float *boxes =
         rb_arena_push(&x->scratch, (size_t)d->anchors.first[RB_PYRAMID_LEVELS] * 4 * sizeof(float));
     rb_anchors_fill(x, &d->anchors, boxes);
+    memset(d->anchor_counts, 0, sizeof d->anchor_counts);
     for (size_t i = 0; i < n; i++) {
-        drawn one = {.anchor = lists + 2 * i * most, .learns = lists + (2 * i + 1) * most};
+        learners one = {.anchor = lists + 2 * i * most, .learns = lists + (2 * i + 1) * most};
         draw_anchors(d, pass, (int)i, x->dry ? NULL : &truth[i], boxes, &one);
-        if (!x->dry) v.drawn[i] = one;
+        if (!x->dry) v.learners[i] = one;
     }
     if (!x->dry) set_denominator(&v, batches);
     for (int l = 0; l < RB_PYRAMID_LEVELS; l++) {

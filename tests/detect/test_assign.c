@@ -144,11 +144,42 @@ static void draws_are_fair_and_repeatable(void **state) {
     assert_true(rb_draw(&rng, few, 3, 5) == 3 && few[0] == 4 && few[2] == 9);
 }
 
+/* `positives` boxes with an object and `negatives` of background, in turns, others between them; the numbers
+ * that are drawn. */
+static void hold_share(int positives, int negatives, int most, int share, int with_object, int background) {
+    enum { ALL = 100 };
+    int32_t result[ALL], positive[ALL], negative[ALL];
+    rb_drawn drawn = {positive, negative, 7, 7};
+    rb_rng rng = rb_rng_open(3, RB_PURPOSE_TEST, (uint64_t)most, (uint64_t)positives);
+    for (int i = 0; i < ALL; i++) {
+        bool object = i % 2 && positives > 0, nothing = !(i % 2) && negatives > 0;
+        result[i] = object ? 1 + i : nothing ? RB_BACKGROUND : RB_LEFT_OUT;
+        positives -= object, negatives -= nothing;
+    }
+    rb_draw_matched(&rng, result, ALL, most, share, &drawn);
+    assert_true(drawn.positives == with_object && drawn.negatives == background);
+    for (int i = 0; i < with_object; i++)
+        assert_true(result[positive[i]] > 0 && (!i || positive[i] > positive[i - 1]));
+    for (int i = 0; i < background; i++)
+        assert_true(result[negative[i]] == RB_BACKGROUND && (!i || negative[i] > negative[i - 1]));
+}
+
+static void background_fills_up(void **state) {
+    (void)state;
+    hold_share(40, 45, 40, 2, 20, 20);
+    hold_share(40, 45, 40, 4, 10, 30);
+    hold_share(3, 45, 40, 4, 3, 37); /* few with an object: more background */
+    hold_share(40, 5, 40, 2, 20, 5); /* but not the other way round */
+    hold_share(40, 45, 0, 2, 40, 45);
+    hold_share(0, 0, 40, 2, 0, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(matching_is_by_the_definition),
         cmocka_unit_test(an_object_takes_its_best_boxes),
         cmocka_unit_test(draws_are_fair_and_repeatable),
+        cmocka_unit_test(background_fills_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
 }

@@ -8,7 +8,7 @@
 #include "detect/detector.h"
 #include "model/config.h"
 
-enum { PICTURES = 2, HEIGHT = 128, WIDTH = 160, MANY = 3000 };
+enum { PICTURES = 2, HEIGHT = 128, WIDTH = 160, MANY = 3000, CHANNELS = 32 };
 
 typedef struct world {
     rb_detector detector;
@@ -51,13 +51,13 @@ static void make_objects(world *w, int count, rb_rng *rng) {
     }
 }
 
-static void open_world(world *w, int objects, int threads) {
+static void open_detector(world *w, int objects, int threads, bool masks) {
     rb_error err;
     revbifpn_model_config backbone;
     *w = (world){.image = {PICTURES, HEIGHT, WIDTH, 3}};
     CHECK_OK(rb_config_named("s0", &backbone, &err), &err);
-    revbifpn_detector_config c = rb_detector_default(&backbone, 3, true);
-    c.channels = 24;
+    revbifpn_detector_config c = rb_detector_default(&backbone, 3, masks);
+    c.channels = CHANNELS;
     c.features = 40;
     c.train_per_level = 300;
     c.train_proposals = 120;
@@ -76,6 +76,7 @@ static void open_world(world *w, int objects, int threads) {
     for (size_t i = 0; i < rb_elements(w->image); i++) w->input[i] = uniform(&rng);
     make_objects(w, objects, &rng);
 }
+static void open_world(world *w, int objects, int threads) { open_detector(w, objects, threads, true); }
 
 static void close_world(world *w) {
     rb_exec_close(&w->exec);
@@ -153,11 +154,46 @@ static void many_objects_train_in_the_planned_bytes(void **state) {
     steps_stay_in_the_plan(&w);
     assert_int_equal(w.detector.counts[1], PICTURES * 48 / 4); /* a quarter at most has an object */
     assert_true(w.detector.counts[2] <= PICTURES * 48 * 3 / 4);
+    for (int i = 0; i < 2; i++) assert_int_equal(w.detector.anchor_counts[i], PICTURES * 64 / 2);
     size_t planned = w.exec.scratch.capacity;
     for (int n = 0; n < PICTURES; n++) w.truth[n].count = n; /* none at all, and one */
     steps_stay_in_the_plan(&w);
     assert_true(w.exec.scratch.capacity == planned);
     close_world(&w);
+}
+
+/* The object (its index in the picture) that a proposal learns which is the best one of both objects of the
+ * first picture; −1: none. */
+static int learned_by_proposal(bool masks) {
+    world w;
+    rb_error err;
+    float objects[] = {0, 0, 100, 100, 0, 0, 100, 75},
+          proposal[] = {0, 0, 100, 90}; /* overlaps 0.9 and 0.83 */
+    int32_t labels[] = {0, 1}, counts[] = {1, 0};
+    open_detector(&w, 2, 1, masks);
+    plan(&w, true, false);
+    rb_truth truth[PICTURES] = {{.boxes = objects, .labels = labels, .count = 2}};
+    rb_pass pass = {.exec = &w.exec, .err = &err, .training = true};
+    w.detector.model.image = w.image;
+    w.detector.proposals = proposal;
+    w.detector.proposal_count = counts;
+    rb_rois drawn = rb_rois_draw(&w.detector, &pass, truth);
+    int found = -1;
+    assert_int_equal(drawn.count, 3); /* both objects learn themselves */
+    for (int i = 0; i < drawn.count; i++) {
+        assert_int_equal(drawn.label[i], drawn.truth[i]);
+        if (drawn.boxes[4 * i + 3] == 90) found = drawn.truth[i];
+    }
+    close_world(&w);
+    return found;
+}
+
+/* Segmenters give an object its best proposals (the last object that a proposal is best for has it); other
+ * detectors give a proposal its best object. */
+static void only_segmenters_let_objects_choose(void **state) {
+    (void)state;
+    assert_int_equal(learned_by_proposal(true), 1);
+    assert_int_equal(learned_by_proposal(false), 0);
 }
 
 /* W·concat(up(x)) + b, as the paper writes it, in double: at some pixels of y_0. */
@@ -198,9 +234,9 @@ static void reducing_first_is_the_same(void **state) {
     double error = 0, norm = 0;
     for (int i = 0; i < 2000; i++) {
         int n = (int)rb_rng_below(&rng, PICTURES), y = (int)rb_rng_below(&rng, HEIGHT / 4);
-        int x = (int)rb_rng_below(&rng, WIDTH / 4), o = (int)rb_rng_below(&rng, 24);
+        int x = (int)rb_rng_below(&rng, WIDTH / 4), o = (int)rb_rng_below(&rng, CHANNELS);
         double expected = reference_sum(d, n, y, x, o);
-        double got = (double)d->sums[0][((n * HEIGHT / 4 + y) * (WIDTH / 4) + x) * 24 + o];
+        double got = (double)d->sums[0][((n * HEIGHT / 4 + y) * (WIDTH / 4) + x) * CHANNELS + o];
         error += (got - expected) * (got - expected);
         norm += expected * expected;
     }
@@ -240,6 +276,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bits_do_not_depend_on_threads_or_what_is_kept),
         cmocka_unit_test(many_objects_train_in_the_planned_bytes),
+        cmocka_unit_test(only_segmenters_let_objects_choose),
         cmocka_unit_test(reducing_first_is_the_same),
         cmocka_unit_test(detections_are_in_order),
     };
