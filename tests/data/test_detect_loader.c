@@ -220,7 +220,7 @@ static void check_content(const rb_objects *set, const rb_detect_batch *b) {
     for (int i = 0; i < b->count; i++) {
         const rb_detect_item *item = &b->items[i];
         const rb_truth *t = &item->truth;
-        rb_detect_draw draw = {.width = t->width, .height = t->height, .mirror = item->mirrored};
+        rb_detect_draw draw = rb_detect_draw_whole(t->width, t->height, item->mirrored);
         rb_decode_options decode = {.max_pixels = 1 << 20, .apply_exif = true};
         rb_image image;
         CHECK_OK(rb_image_read(rb_picture_path(&set->train, item->picture), &decode, &image, NULL, &err),
