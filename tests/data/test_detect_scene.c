@@ -44,6 +44,13 @@ static void draw_file(int f, rb_image *image) {
     }
 }
 
+static void noise_of(rb_image *image, int width, int height) {
+    rb_error err;
+    CHECK_OK(rb_image_alloc(image, width, height, &err), &err);
+    for (int i = 0; i < width * height * 3; i++)
+        image->pixels[i] = (uint8_t)((unsigned)i * (unsigned)i * 37u + (unsigned)i / 7 + 1);
+}
+
 /* The run lengths of a box. */
 static void add_runs(rb_text *text, const int b[4], int height) {
     rb_text_format(text, "%d", b[0] * height + b[1]);
@@ -274,6 +281,49 @@ static void objects_lie_where_their_pixels_are(void **state) {
     rb_objects_close(&set);
 }
 
+/* Each picture of a mosaic, resized and mirrored as a whole, touches the point with a corner. */
+static void corners_meet_at_the_point(void **state) {
+    (void)state;
+    rb_detect_limits l = {
+        .long_side = 150, .short_side = 100, .mirror = 0.5, .scale_low = 0.4, .scale_high = 2};
+    rb_detect_room room = {0};
+    rb_error err;
+    for (uint64_t i = 0; i < 40; i++) {
+        rb_rng rng = rb_rng_open(6, RB_PURPOSE_TEST, 0, i);
+        rb_detect_scene scene = rb_detect_scene_draw(&l, 1, true, 3, FILES, 140, 50, &rng);
+        size_t stride = (size_t)scene.width * 3;
+        uint8_t *got = calloc(stride, (size_t)scene.height);
+        assert_non_null(got);
+        for (int k = 0; k < scene.tiles; k++) {
+            int f = (int)scene.tile[k].sample;
+            rb_detect_draw d = rb_detect_scene_tile(&scene, k, &l, files[f].width, files[f].height);
+            if (!d.part_width || !d.part_height) continue;
+            rb_image image;
+            noise_of(&image, files[f].width, files[f].height);
+            uint8_t *whole = malloc((size_t)d.full_width * (size_t)d.full_height * 3);
+            assert_non_null(whole);
+            rb_detect_draw all = rb_detect_draw_whole(d.full_width, d.full_height, d.mirror);
+            CHECK_OK(rb_detect_change_image(&all, &image, whole, (size_t)d.full_width * 3, &room, &err),
+                     &err);
+            CHECK_OK(rb_detect_change_image(&d, &image, got, stride, &room, &err), &err);
+            int x0 = k % 2 ? scene.x : scene.x - d.full_width, y0 = k / 2 ? scene.y : scene.y - d.full_height;
+            for (int y = k / 2 ? scene.y : 0; y < (k / 2 ? scene.height : scene.y); y++)
+                for (int x = k % 2 ? scene.x : 0; x < (k % 2 ? scene.width : scene.x); x++) {
+                    bool there = x >= x0 && y >= y0 && x < x0 + d.full_width && y < y0 + d.full_height;
+                    static const uint8_t black[3];
+                    const uint8_t *want = black;
+                    if (there)
+                        want = whole + ((size_t)(y - y0) * (size_t)d.full_width + (size_t)(x - x0)) * 3;
+                    assert_memory_equal(got + (size_t)y * stride + (size_t)x * 3, want, 3);
+                }
+            free(whole);
+            rb_image_free(&image);
+        }
+        free(got);
+    }
+    rb_detect_room_close(&room);
+}
+
 /* ---- draws ---- */
 
 static void scenes_have_the_range(void **state) {
@@ -399,6 +449,7 @@ static void colors_change_alone(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(objects_lie_where_their_pixels_are),
+        cmocka_unit_test(corners_meet_at_the_point),
         cmocka_unit_test(scenes_have_the_range),
         cmocka_unit_test(too_small_rests_are_dropped),
         cmocka_unit_test(colors_change_alone),
