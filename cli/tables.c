@@ -124,6 +124,10 @@
               "AutoAugment v0, v0r, original, originalr, or RandAugment rand-m9-mstd0.5-inc1")},             \
         {TEXT("color-jitter", "X|B,C,S[,H]",                                                                 \
               "how far brightness, contrast and saturation (and hue) change; not with --aa")},               \
+        {REAL("mosaic", "0", 0, 1, "detectors: probability that a picture is put together of four")},        \
+        {INT("close-mosaic", "10", 0, 1000000, "epochs at the end without mosaics")},                        \
+        {TEXT("scale-jitter", "A..B",                                                                        \
+              "detectors: sides times a factor drawn from here, cut to what they would be")},                \
         {INT("aug-repeats", "0", 0, 1000, "each picture so often in a row, each time drawn anew; 0: once")}, \
         {REAL("reprob", "0", 0, 1, "probability that boxes of a picture are erased")},                       \
         {CHOICE("remode", "pixel|const|rand", "pixel",                                                       \
