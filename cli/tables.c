@@ -161,8 +161,9 @@
               "layer")},                                                                                     \
         {TEXT("freeze", "N|backbone|features",                                                               \
               "what stays as it is: the first N levels, levels and neck, or all but the last layer")},       \
-        {REAL("backbone-lr-scale", "1", 0, 100, "learning rate of levels and neck, as a part of --lr")}, {   \
-        FLAG("bn-eval", "norms use the running statistics of the weights, which do not move")                \
+        {REAL("backbone-lr-scale", "1", 0, 100, "learning rate of levels and neck, as a part of --lr")},     \
+        {FLAG("bn-eval", "norms use the running statistics of the weights, which do not move")}, {           \
+        CHOICE("norm-affine", "trained|fixed", "trained", "whether scale and shift of the norms learn")      \
     }
 
 static const cli_option train_options[] = {

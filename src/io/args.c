@@ -134,6 +134,7 @@ static const field later[] = {
     LATER(close_mosaic, INT, 10),
     LATER(scale_jitter_low, REAL, 0),
     LATER(scale_jitter_high, REAL, 0),
+    CHOICES(norm_affine, REVBIFPN_NORM_AFFINE_TRAINED, "trained|fixed"),
     {"origins", LINES, offsetof(revbifpn_train_config, origins), 0, ""},
 };
 enum { FIRST_FIELDS = sizeof fields / sizeof *fields, FIELDS = FIRST_FIELDS + sizeof later / sizeof *later };

@@ -76,6 +76,7 @@ revbifpn_status rb_train_check(const revbifpn_train_config *a, rb_error *err) {
         {"warmup-steps", a->warmup_steps, 0, 1e9},
         {"warmup-ratio", a->warmup_ratio, 0, 1},
         {"mosaic", a->mosaic, 0, 1},
+        {"norm-affine", a->norm_affine, REVBIFPN_NORM_AFFINE_TRAINED, REVBIFPN_NORM_AFFINE_FIXED},
         {"close-mosaic", a->close_mosaic, 0, 1e6},
         {"hash", a->hash, REVBIFPN_HASH_NONE, REVBIFPN_HASH_TENSOR},
     };
