@@ -8,6 +8,8 @@ int cli_check_augmentation(const cli_args *args) {
     bool mixes = cli_given(args, "mixup") || cli_given(args, "cutmix") || cli_given(args, "cutmix-minmax");
     if (cli_given(args, "aa") && cli_given(args, "color-jitter"))
         return cli_usage(args, "--color-jitter does nothing with --aa");
+    if (cli_given(args, "close-mosaic") && !cli_given(args, "mosaic"))
+        return cli_usage(args, "--close-mosaic does nothing without --mosaic");
     for (int i = 0; i < 2; i++)
         if (cli_given(args, erasing[i]) && !cli_given(args, "reprob"))
             return cli_usage(args, "--%s does nothing without --reprob", erasing[i]);
@@ -35,6 +37,8 @@ void cli_augmentation(const cli_args *args, revbifpn_train_config *c) {
     c->train_interpolation = text_or_none(args, "train-interpolation");
     c->aa = text_or_none(args, "aa");
     c->color_jitter = text_or_none(args, "color-jitter");
+    c->mosaic = cli_real(args, "mosaic");
+    c->close_mosaic = (int)cli_int(args, "close-mosaic");
     c->aug_repeats = (int)cli_int(args, "aug-repeats");
     c->reprob = cli_real(args, "reprob");
     c->remode = cli_text(args, "remode");

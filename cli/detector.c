@@ -1,5 +1,6 @@
 #include "detector.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "print.h"
@@ -30,15 +31,32 @@ revbifpn_task cli_task(const cli_args *args) {
                                       : REVBIFPN_CLASSIFY;
 }
 
+/* "A..B": two numbers, which the library judges. */
+static bool read_range(const char *text, double *low, double *high) {
+    char first[40], *end;
+    const char *dots = strstr(text, "..");
+    size_t length = dots ? (size_t)(dots - text) : 0;
+    if (!length || length >= sizeof first || !dots[2]) return false;
+    memcpy(first, text, length);
+    first[length] = 0;
+    *low = strtod(first, &end);
+    if (*end) return false;
+    *high = strtod(dots + 2, &end);
+    return !*end;
+}
+
 int cli_detector_run(const cli_args *args, revbifpn_train_config *c) {
     const cli_value *size = cli_get(args, "imgsz");
-    const char *scales = cli_text(args, "scales");
+    const char *scales = cli_text(args, "scales"), *jitter = cli_text(args, "scale-jitter");
     int width = size->set ? size->width : LONG_SIDE, height = size->set ? size->height : SHORT_SIDE;
     c->task = cli_task(args);
     c->fpn = (int)cli_int(args, "fpn");
     c->fc = (int)cli_int(args, "fc");
     if (!c->task) {
-        if (scales) return cli_usage(args, "--scales is for --task detect and segment");
+        static const char *const own[] = {"scales", "scale-jitter", "mosaic"};
+        for (int i = 0; i < 3; i++)
+            if (cli_given(args, own[i]))
+                return cli_usage(args, "--%s is for --task detect and segment", own[i]);
         return CLI_OK;
     }
     c->long_side = width > height ? width : height;
@@ -48,6 +66,8 @@ int cli_detector_run(const cli_args *args, revbifpn_train_config *c) {
                    c->scale_low < 32 || c->scale_high < c->scale_low || c->scale_high > MOST))
         return cli_usage(args, "--scales '%.40s': two rising numbers in 32 … %d, for instance 480..800",
                          scales, MOST);
+    if (jitter && !read_range(jitter, &c->scale_jitter_low, &c->scale_jitter_high))
+        return cli_usage(args, "--scale-jitter '%.40s': two rising factors, for instance 0.5..1.5", jitter);
     return CLI_OK;
 }
 

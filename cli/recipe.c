@@ -128,6 +128,7 @@ void cli_recipe(const cli_args *args, revbifpn_train_config *c) {
     c->freeze = cli_text(args, "freeze");
     c->backbone_lr_scale = cli_real(args, "backbone-lr-scale");
     c->bn_eval = cli_given(args, "bn-eval");
+    c->norm_affine = (revbifpn_norm_affine)choice(args, "norm-affine");
     c->recipe = cli_text(args, "recipe");
     c->bce_target_thresh = cli_real(args, "bce-target-thresh");
 }

@@ -12,13 +12,29 @@ static const char changeable[] = " resume data val-data epochs workers max-memor
 static const struct {
     const char *argument, *option;
 } names[] = {
-    {"scale_min", "scale"},          {"scale_max", "scale"},           {"ratio_min", "ratio"},
-    {"ratio_max", "ratio"},          {"beta1", "opt-betas"},           {"beta2", "opt-betas"},
-    {"lr_noise_from", "lr-noise"},   {"lr_noise_to", "lr-noise"},      {"cutmix_min", "cutmix-minmax"},
-    {"cutmix_max", "cutmix-minmax"}, {"apply_exif", "exif"},           {"bn_update_double", "bn-update"},
-    {"model.image_width", "imgsz"},  {"model.image_height", "imgsz"},  {"model.classes", "classes"},
-    {"model.drop", "drop"},          {"model.drop_path", "drop-path"}, {"scale_low", "scales"},
-    {"long_side", "imgsz"},          {"short_side", "imgsz"},          {"scale_high", "scales"},
+    {"scale_min", "scale"},
+    {"scale_max", "scale"},
+    {"ratio_min", "ratio"},
+    {"ratio_max", "ratio"},
+    {"beta1", "opt-betas"},
+    {"beta2", "opt-betas"},
+    {"lr_noise_from", "lr-noise"},
+    {"lr_noise_to", "lr-noise"},
+    {"cutmix_min", "cutmix-minmax"},
+    {"cutmix_max", "cutmix-minmax"},
+    {"apply_exif", "exif"},
+    {"bn_update_double", "bn-update"},
+    {"model.image_width", "imgsz"},
+    {"model.image_height", "imgsz"},
+    {"model.classes", "classes"},
+    {"model.drop", "drop"},
+    {"model.drop_path", "drop-path"},
+    {"scale_low", "scales"},
+    {"long_side", "imgsz"},
+    {"short_side", "imgsz"},
+    {"scale_high", "scales"},
+    {"scale_jitter_low", "scale-jitter"},
+    {"scale_jitter_high", "scale-jitter"},
 };
 
 static void option_name(const char *argument, char name[80]) {

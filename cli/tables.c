@@ -124,6 +124,10 @@
               "AutoAugment v0, v0r, original, originalr, or RandAugment rand-m9-mstd0.5-inc1")},             \
         {TEXT("color-jitter", "X|B,C,S[,H]",                                                                 \
               "how far brightness, contrast and saturation (and hue) change; not with --aa")},               \
+        {REAL("mosaic", "0", 0, 1, "detectors: probability that a picture is put together of four")},        \
+        {INT("close-mosaic", "10", 0, 1000000, "epochs at the end without mosaics")},                        \
+        {TEXT("scale-jitter", "A..B",                                                                        \
+              "detectors: sides times a factor drawn from here, cut to what they would be")},                \
         {INT("aug-repeats", "0", 0, 1000, "each picture so often in a row, each time drawn anew; 0: once")}, \
         {REAL("reprob", "0", 0, 1, "probability that boxes of a picture are erased")},                       \
         {CHOICE("remode", "pixel|const|rand", "pixel",                                                       \
@@ -157,8 +161,9 @@
               "layer")},                                                                                     \
         {TEXT("freeze", "N|backbone|features",                                                               \
               "what stays as it is: the first N levels, levels and neck, or all but the last layer")},       \
-        {REAL("backbone-lr-scale", "1", 0, 100, "learning rate of levels and neck, as a part of --lr")}, {   \
-        FLAG("bn-eval", "norms use the running statistics of the weights, which do not move")                \
+        {REAL("backbone-lr-scale", "1", 0, 100, "learning rate of levels and neck, as a part of --lr")},     \
+        {FLAG("bn-eval", "norms use the running statistics of the weights, which do not move")}, {           \
+        CHOICE("norm-affine", "trained|fixed", "trained", "whether scale and shift of the norms learn")      \
     }
 
 static const cli_option train_options[] = {

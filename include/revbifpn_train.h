@@ -29,6 +29,12 @@ typedef enum revbifpn_clip_mode {
  * one's. */
 typedef enum revbifpn_hash { REVBIFPN_HASH_NONE, REVBIFPN_HASH_STEP, REVBIFPN_HASH_TENSOR } revbifpn_hash;
 
+/* Whether scale and shift of the norms learn; their statistics are bn_eval's matter. */
+typedef enum revbifpn_norm_affine {
+    REVBIFPN_NORM_AFFINE_TRAINED,
+    REVBIFPN_NORM_AFFINE_FIXED
+} revbifpn_norm_affine;
+
 typedef struct revbifpn_train_config {
     size_t struct_size;
     const char *data;            /* image folder: train/CLASS/, val/CLASS/; or CLASS/ with val_fraction; or
@@ -94,6 +100,11 @@ typedef struct revbifpn_train_config {
     int warmup_steps;          /* over so many steps the rate rises, from warmup_ratio of what it would be */
     double warmup_ratio;
     int decay_all; /* weight_decay is for norms and biases, too */
+    /* augmentation of detectors, beside hflip and color_jitter */
+    double mosaic;    /* probability that a training picture is put together of four … */
+    int close_mosaic; /* … which in so many epochs at the end none is: 10 */
+    double scale_jitter_low, scale_jitter_high; /* its sides are multiplied by a factor from here; 0, 0: 1 */
+    revbifpn_norm_affine norm_affine;
 } revbifpn_train_config;
 REVBIFPN_API void revbifpn_init_train(revbifpn_train_config *out, size_t struct_size);
 REVBIFPN_DEFAULT(revbifpn_train_config, train)

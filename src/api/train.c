@@ -68,7 +68,8 @@ static revbifpn_train_config default_train(void) {
                                    .long_side = 1333,
                                    .short_side = 800,
                                    .milestones = "",
-                                   .warmup_ratio = 0.001};
+                                   .warmup_ratio = 0.001,
+                                   .close_mosaic = 10};
 }
 
 void revbifpn_init_train(revbifpn_train_config *out, size_t struct_size) {

@@ -76,8 +76,10 @@ rb_affine rb_conv_norm_affine(const rb_conv_norm *l, rb_pass *pass) {
 
 void rb_conv_norm_backward(const rb_conv_norm *l, rb_pass *pass, const double *sums, rb_gradient *g) {
     float *mean_d = push(pass, l->c), *slope = push(pass, l->c);
+    bool held = l->params->list[l->gamma].held;
     rb_norm_backward(pass->exec, g->shape, sums, variance(l, pass), !by_batch(l, pass), mean_d, slope,
-                     rb_param_gradient(l->params, l->gamma), rb_param_gradient(l->params, l->beta));
+                     held ? NULL : rb_param_gradient(l->params, l->gamma),
+                     held ? NULL : rb_param_gradient(l->params, l->beta));
     g->mean_d = mean_d;
     g->slope = slope;
 }

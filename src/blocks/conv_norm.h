@@ -26,8 +26,8 @@ void rb_conv_norm_prepare(const rb_conv_norm *layer, rb_exec *exec);
 rb_affine rb_conv_norm_affine(const rb_conv_norm *layer, rb_pass *pass);
 /* Statistics in use: the mean that centres z in the backward pass. */
 const float *rb_conv_norm_mean(const rb_conv_norm *layer, const rb_pass *pass);
-/* Completes a gradient from its two sums (2,c): mean_d and slope on scratch, d_gamma and d_beta accumulated.
- */
+/* Completes a gradient from its two sums (2,c): mean_d and slope on scratch, d_gamma and d_beta accumulated
+ * unless these are held. */
 void rb_conv_norm_backward(const rb_conv_norm *layer, rb_pass *pass, const double *sums, rb_gradient *g);
 /* Moves the running statistics by the last batch, `times` times (1, or 2 for parity with the published code).
  */

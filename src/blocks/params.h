@@ -28,6 +28,7 @@ typedef struct rb_param {
     rb_init init;
     int fan;      /* for the random ones that name it, … */
     double scale; /* … and for the others */
+    bool held;    /* a trained one that this run leaves as it is */
 } rb_param;
 
 typedef struct rb_params {

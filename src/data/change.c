@@ -88,20 +88,20 @@ rb_change rb_level_change(rb_level_kind kind, double magnitude, bool negative, r
 
 /* ---- applying ---- */
 
-static const uint8_t fill[3] = {124, 116, 104}; /* 255 times ImageNet's mean, rounded */
+const uint8_t rb_change_fill[3] = {124, 116, 104}; /* 255 times ImageNet's mean, rounded */
 
 /* From `spare`, which has got the picture, into `pixels`. */
 static void move_pixels(const rb_change *c, uint8_t *pixels, int width, int height, const uint8_t *spare) {
     double m[6] = {1, 0, 0, 0, 1, 0}, a = c->argument;
     if (c->kind == RB_CHANGE_ROTATE) {
-        rb_image_rotate(spare, width, height, a, c->sampling, fill, pixels);
+        rb_image_rotate(spare, width, height, a, c->sampling, rb_change_fill, pixels);
         return;
     }
     if (c->kind == RB_CHANGE_SHEAR_X) m[1] = a;
     if (c->kind == RB_CHANGE_SHEAR_Y) m[3] = a;
     if (c->kind == RB_CHANGE_TRANSLATE_X) m[2] = a * width;
     if (c->kind == RB_CHANGE_TRANSLATE_Y) m[5] = a * height;
-    rb_image_affine(spare, width, height, m, c->sampling, fill, pixels);
+    rb_image_affine(spare, width, height, m, c->sampling, rb_change_fill, pixels);
 }
 
 void rb_change_apply(const rb_change *c, uint8_t *pixels, int width, int height, uint8_t *spare) {

@@ -69,8 +69,11 @@ bool rb_level_moves(rb_level_kind kind);
 /* The change of that magnitude (0 … 10, or more where the policy allows it). */
 rb_change rb_level_change(rb_level_kind kind, double magnitude, bool negative, rb_sampling sampling);
 
-/* Changes pixels (height,width,3) in place; what comes in from outside gets the colour (124, 116, 104), the
- * mean of ImageNet. `spare` has as many bytes as the picture. */
+/* (124, 116, 104): the mean of ImageNet. */
+extern const uint8_t rb_change_fill[3];
+
+/* Changes pixels (height,width,3) in place; what comes in from outside gets the colour rb_change_fill.
+ * `spare` has as many bytes as the picture. */
 void rb_change_apply(const rb_change *change, uint8_t *pixels, int width, int height, uint8_t *spare);
 
 #endif

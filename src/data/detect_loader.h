@@ -1,9 +1,9 @@
 /* Batches of pictures with their objects, made ahead by threads: data/ring.h says how, and what it promises.
  *
  * In training batches hold pictures of one group (data/detect_sampler.h), an epoch visits all pictures that
- * there is something to learn from, and every picture is changed as data/detect_change.h says, with draws
- * named by (seed, epoch, sample). In evaluation all pictures come in order, unmirrored; the last batch may be
- * smaller.
+ * there is something to learn from, and every picture is changed as data/detect_change.h says, or put
+ * together of four as data/detect_scene.h says, with draws named by (seed, epoch, sample). In evaluation all
+ * pictures come in order, unmirrored; the last batch may be smaller.
  *
  * A picture that cannot be read, has another size than the annotations say, or an outline that cannot be
  * drawn is replaced by the next good one, which is made to fit into the batch; in evaluation it is marked,
@@ -11,7 +11,7 @@
 #ifndef RB_DATA_DETECT_LOADER_H
 #define RB_DATA_DETECT_LOADER_H
 
-#include "data/detect_change.h"
+#include "data/detect_scene.h"
 #include "data/ring.h"
 
 typedef struct rb_detect_loader_options {
@@ -20,6 +20,8 @@ typedef struct rb_detect_loader_options {
     bool training;
     bool masks; /* wanted: the data set was read with outlines */
     rb_detect_limits limits;
+    double mosaic;       /* in training: probability that a picture is a mosaic … */
+    uint64_t mosaic_end; /* … in the epochs before this one; 0: in all of them */
     uint64_t seed;
     uint64_t epoch; /* the first batch to deliver: a resumed run gives the one after its last step */
     int first_batch;
@@ -34,19 +36,21 @@ typedef struct rb_detect_loader_options {
 /* What is known before anything is read. */
 typedef struct rb_detect_plan {
     int pictures, batches;       /* in an epoch: different pictures, batches */
-    int most_objects;            /* to learn, in one picture */
+    int most_objects;            /* to learn, in one picture; of mosaics four times what a file has */
     rb_detect_extent extents[2]; /* every batch, padding included, fits into one of them */
     int extent_count;            /* 1 or 2 */
-    size_t bytes; /* taken by the loader at opening; pictures being decoded and runs of masks come on top */
+    size_t bytes; /* taken by the loader at opening; pictures being decoded and changed and runs of masks
+                     come on top */
 } rb_detect_plan;
 
-/* One picture of a batch. */
+/* One picture of a batch. Of a mosaic all but `stands_in` and `truth` is its first tile's. */
 typedef struct rb_detect_item {
     int picture;       /* place in options.pictures */
     int64_t id;        /* of the picture */
     int width, height; /* of the original, turned */
     float scale[2];    /* of the result, across and down: boxes were multiplied by it */
     bool mirrored;
+    bool mosaic;
     bool stands_in; /* for one that cannot be used */
     rb_truth truth; /* its size is that of the picture in the batch, without padding */
 } rb_detect_item;

@@ -11,6 +11,11 @@
 
 enum { ONE = 2048 };
 
+rb_opencv_resize rb_opencv_resize_whole(int width, int height, bool mirror) {
+    return (rb_opencv_resize){
+        .width = width, .height = height, .part_width = width, .part_height = height, .mirror = mirror};
+}
+
 /* Of one axis: the two sources of each result and their weights. */
 typedef struct axis {
     int32_t *first, *second;
@@ -28,11 +33,11 @@ static size_t axis_bytes(int m) {
 }
 
 static size_t row_bytes(const rb_opencv_resize *r) {
-    return rb_size_align((size_t)r->width * 3 * sizeof(int16_t));
+    return rb_size_align((size_t)r->part_width * 3 * sizeof(int16_t));
 }
 
 size_t rb_opencv_resize_scratch(const rb_opencv_resize *r) {
-    return axis_bytes(r->width) + axis_bytes(r->height) + 2 * row_bytes(r);
+    return axis_bytes(r->part_width) + axis_bytes(r->part_height) + 2 * row_bytes(r);
 }
 
 static double scale_of(int n, int m) { return 1.0 / ((double)m / n); }
@@ -42,15 +47,16 @@ int rb_opencv_nearest(int n, int m, int i) {
     return from < n ? from : n - 1;
 }
 
-/* Beyond the edges columns take the edge alone; rows keep their weights, and both sources are the edge: the
- * sum of two rounded parts may differ from one by 1. */
-static axis make_axis(int n, int m, bool rows, unsigned char **scratch) {
-    axis a = {take(scratch, (size_t)m * sizeof *a.first),
-              take(scratch, (size_t)m * sizeof *a.second),
-              {take(scratch, (size_t)m * sizeof **a.weight), take(scratch, (size_t)m * sizeof **a.weight)}};
+/* Of results begin … begin + count − 1. Beyond the edges columns take the edge alone; rows keep their
+ * weights, and both sources are the edge: the sum of two rounded parts may differ from one by 1. */
+static axis make_axis(int n, int m, int begin, int count, bool rows, unsigned char **scratch) {
+    size_t room = (size_t)count;
+    axis a = {take(scratch, room * sizeof *a.first),
+              take(scratch, room * sizeof *a.second),
+              {take(scratch, room * sizeof **a.weight), take(scratch, room * sizeof **a.weight)}};
     double scale = scale_of(n, m);
-    for (int x = 0; x < m; x++) {
-        float f = (float)((x + 0.5) * scale - 0.5);
+    for (int x = 0; x < count; x++) {
+        float f = (float)((begin + x + 0.5) * scale - 0.5);
         int i = (int)floorf(f);
         float part = f - (float)i;
         if (!rows && i < 0) i = 0, part = 0;
@@ -63,12 +69,12 @@ static axis make_axis(int n, int m, bool rows, unsigned char **scratch) {
     return a;
 }
 
-/* Where result x is written. */
-static int place(const rb_opencv_resize *r, int x) { return r->mirror ? r->width - 1 - x : x; }
+/* Where result x of the part is written. */
+static int place(const rb_opencv_resize *r, int x) { return r->mirror ? r->part_width - 1 - x : x; }
 
 /* A source row's sums over columns, of which the lowest four bits are never used. */
 static void mix_columns(const rb_opencv_resize *r, const axis *a, const uint8_t *src, int16_t *sums) {
-    for (int x = 0; x < r->width; x++) {
+    for (int x = 0; x < r->part_width; x++) {
         const uint8_t *p = src + (size_t)a->first[x] * 3, *q = src + (size_t)a->second[x] * 3;
         int16_t *out = sums + (size_t)place(r, x) * 3;
         int v = a->weight[0][x], w = a->weight[1][x];
@@ -88,11 +94,11 @@ static void mix_rows(const int16_t *restrict a, const int16_t *restrict b, int16
 
 static void linear(const rb_opencv_resize *r, const rb_image *src, uint8_t *dst, size_t stride,
                    unsigned char *scratch) {
-    axis columns = make_axis(src->width, r->width, false, &scratch);
-    axis rows = make_axis(src->height, r->height, true, &scratch);
+    axis columns = make_axis(src->width, r->width, r->left, r->part_width, false, &scratch);
+    axis rows = make_axis(src->height, r->height, r->top, r->part_height, true, &scratch);
     int16_t *sums[2] = {take(&scratch, row_bytes(r)), take(&scratch, row_bytes(r))};
     int held[2] = {-1, -1}; /* source rows in `sums` */
-    for (int y = 0; y < r->height; y++) {
+    for (int y = 0; y < r->part_height; y++) {
         const int wanted[2] = {rows.first[y], rows.second[y]};
         if (held[1] == wanted[0] && held[0] != wanted[0]) { /* the lower row becomes the upper one */
             int16_t *keep = sums[0];
@@ -106,16 +112,16 @@ static void linear(const rb_opencv_resize *r, const rb_image *src, uint8_t *dst,
             mix_columns(r, &columns, src->pixels + (size_t)wanted[k] * (size_t)src->width * 3, sums[k]);
             held[k] = wanted[k];
         }
-        mix_rows(sums[0], sums[1], rows.weight[0][y], rows.weight[1][y], (size_t)r->width * 3,
+        mix_rows(sums[0], sums[1], rows.weight[0][y], rows.weight[1][y], (size_t)r->part_width * 3,
                  dst + (size_t)y * stride);
     }
 }
 
 static void halve(const rb_opencv_resize *r, const rb_image *src, uint8_t *dst, size_t stride) {
     size_t below = (size_t)src->width * 3;
-    for (int y = 0; y < r->height; y++) {
-        const uint8_t *p = src->pixels + (size_t)y * 2 * below;
-        for (int x = 0; x < r->width; x++, p += 6) {
+    for (int y = 0; y < r->part_height; y++) {
+        const uint8_t *p = src->pixels + (size_t)(r->top + y) * 2 * below + (size_t)r->left * 6;
+        for (int x = 0; x < r->part_width; x++, p += 6) {
             uint8_t *out = dst + (size_t)y * stride + (size_t)place(r, x) * 3;
             for (int c = 0; c < 3; c++)
                 out[c] =
@@ -126,9 +132,10 @@ static void halve(const rb_opencv_resize *r, const rb_image *src, uint8_t *dst, 
 
 static void copy(const rb_opencv_resize *r, const rb_image *src, uint8_t *dst, size_t stride) {
     size_t bytes = (size_t)r->width * 3;
-    for (int y = 0; y < r->height; y++, dst += stride) {
-        memcpy(dst, src->pixels + (size_t)y * bytes, bytes);
-        if (r->mirror) rb_image_flip(dst, r->width, 1);
+    for (int y = 0; y < r->part_height; y++, dst += stride) {
+        const uint8_t *from = src->pixels + (size_t)(r->top + y) * bytes + (size_t)r->left * 3;
+        memcpy(dst, from, (size_t)r->part_width * 3);
+        if (r->mirror) rb_image_flip(dst, r->part_width, 1);
     }
 }
 

@@ -130,6 +130,11 @@ static const field later[] = {
     LATER(warmup_steps, INT, 0),
     LATER(warmup_ratio, REAL, 0.001),
     LATER(decay_all, INT, 0),
+    LATER(mosaic, REAL, 0),
+    LATER(close_mosaic, INT, 10),
+    LATER(scale_jitter_low, REAL, 0),
+    LATER(scale_jitter_high, REAL, 0),
+    CHOICES(norm_affine, REVBIFPN_NORM_AFFINE_TRAINED, "trained|fixed"),
     {"origins", LINES, offsetof(revbifpn_train_config, origins), 0, ""},
 };
 enum { FIRST_FIELDS = sizeof fields / sizeof *fields, FIELDS = FIRST_FIELDS + sizeof later / sizeof *later };

@@ -49,3 +49,16 @@ void rb_model_fix_norms(rb_model *m) {
     for (int i = 0; i < m->block_count; i++) fix_block(&m->blocks[i]);
     m->final.fixed = true;
 }
+
+static void hold(rb_model *m, const rb_conv_norm *l) {
+    if (l->c) m->params.list[l->gamma].held = m->params.list[l->beta].held = true;
+}
+
+void rb_model_hold_affine(rb_model *m) {
+    for (int i = 0; i < m->block_count; i++) {
+        hold(m, &m->blocks[i].expand);
+        hold(m, &m->blocks[i].depthwise);
+        hold(m, &m->blocks[i].project);
+    }
+    hold(m, &m->final);
+}

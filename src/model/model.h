@@ -72,6 +72,8 @@ int rb_model_levels(const revbifpn_model_config *config);
 void rb_model_freeze(rb_model *model, rb_freeze freeze);
 /* All norms use running statistics in training, too, and these do not move; scale and shift are trained. */
 void rb_model_fix_norms(rb_model *model);
+/* Scale and shift of all norms stay as they are: they get no gradients, and no optimizer moves them. */
+void rb_model_hold_affine(rb_model *model);
 
 /* Pixels per side that one pixel of the coarsest stream covers: 4·2^(streams−1). */
 int rb_model_stride(const revbifpn_model_config *config);

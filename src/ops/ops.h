@@ -191,7 +191,7 @@ void rb_norm_sums(rb_exec *x, const rb_gradient *g, double *sums);
 void rb_norm_sums_from_act(rb_exec *x, rb_shape shape, const double *act_sums, const float *gate,
                            const float *pool, double *sums);
 /* mean_d, slope from the two sums, and d_gamma += rstd·sums[1], d_beta += sums[0]. `frozen`: running
- * statistics were used, so mean_d = slope = 0. */
+ * statistics were used, so mean_d = slope = 0. d_gamma, d_beta NULL: not wanted. */
 void rb_norm_backward(rb_exec *x, rb_shape shape, const double *sums, const float *var, bool frozen,
                       float *mean_d, float *slope, float *d_gamma, float *d_beta);
 /* dst = scale·z + shift, or dst += … */

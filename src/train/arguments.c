@@ -75,6 +75,9 @@ revbifpn_status rb_train_check(const revbifpn_train_config *a, rb_error *err) {
         {"fc", a->fc, 8, 65536},
         {"warmup-steps", a->warmup_steps, 0, 1e9},
         {"warmup-ratio", a->warmup_ratio, 0, 1},
+        {"mosaic", a->mosaic, 0, 1},
+        {"norm-affine", a->norm_affine, REVBIFPN_NORM_AFFINE_TRAINED, REVBIFPN_NORM_AFFINE_FIXED},
+        {"close-mosaic", a->close_mosaic, 0, 1e6},
         {"hash", a->hash, REVBIFPN_HASH_NONE, REVBIFPN_HASH_TENSOR},
     };
     if (!*a->data) return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "data: no folder named");
@@ -90,6 +93,9 @@ revbifpn_status rb_train_check(const revbifpn_train_config *a, rb_error *err) {
     if (a->model.input_channels > RB_IMAGE_CHANNELS_MAX)
         return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "channels %d: at most %d can be trained on",
                        a->model.input_channels, RB_IMAGE_CHANNELS_MAX);
+    if (!a->task && (a->mosaic > 0 || a->scale_jitter_high > 0))
+        return rb_fail(err, REVBIFPN_BAD_ARGUMENT, "%s: only for detectors",
+                       a->mosaic > 0 ? "mosaic" : "scale-jitter");
     if (a->sched == REVBIFPN_MILESTONES) {
         double epochs[RB_MILESTONES];
         if (rb_milestones_parse(a->milestones, epochs) <= 0)

@@ -13,11 +13,17 @@ static bool wants_masks(const rb_trainer *t) { return t->args.task == REVBIFPN_S
 
 static revbifpn_status set_limits(rb_trainer *t, rb_detect_limits *limits, rb_error *err) {
     const revbifpn_train_config *a = &t->args;
-    *limits = (rb_detect_limits){.long_side = a->long_side, .short_side = a->short_side, .mirror = a->hflip};
-    if (!a->scale_high) return rb_detect_limits_check(limits, err);
-    limits->short_side = a->scale_high;
-    limits->short_least = a->scale_low;
-    return rb_detect_limits_check(limits, err);
+    *limits = (rb_detect_limits){.long_side = a->long_side,
+                                 .short_side = a->short_side,
+                                 .mirror = a->hflip,
+                                 .scale_low = a->scale_jitter_low,
+                                 .scale_high = a->scale_jitter_high};
+    if (a->scale_high) {
+        limits->short_side = a->scale_high;
+        limits->short_least = a->scale_low;
+    }
+    revbifpn_status status = rb_jitter_parse(&limits->colors, a->color_jitter, err);
+    return status ? status : rb_detect_limits_check(limits, err);
 }
 
 /* Arguments that a detector has no use for are refused rather than passed over. */
@@ -27,7 +33,6 @@ static revbifpn_status refuse_others(const revbifpn_train_config *a, rb_error *e
         bool set;
     } others[] = {{"freeze features", !strcmp(a->freeze, "features")},
                   {"aa", *a->aa != 0},
-                  {"color-jitter", *a->color_jitter != 0},
                   {"mixup", a->mixup > 0},
                   {"cutmix", a->cutmix > 0},
                   {"reprob", a->reprob > 0},
@@ -44,12 +49,23 @@ static revbifpn_status refuse_others(const revbifpn_train_config *a, rb_error *e
     return REVBIFPN_OK;
 }
 
+/* The epoch from which on there are no mosaics. */
+static int mosaic_end(const revbifpn_train_config *a) { return rb_schedule_epochs(a) - a->close_mosaic; }
+
+static revbifpn_status check_mosaic(const revbifpn_train_config *a, rb_error *err) {
+    if (!(a->mosaic > 0) || mosaic_end(a) > 0) return REVBIFPN_OK;
+    return rb_fail(err, REVBIFPN_BAD_ARGUMENT,
+                   "mosaic %g: nothing is left of %d epochs when the last %d are without (close-mosaic)",
+                   a->mosaic, rb_schedule_epochs(a), a->close_mosaic);
+}
+
 static revbifpn_status check(rb_trainer *t, rb_error *err) {
     revbifpn_status status;
     const revbifpn_train_config *a = &t->args;
     rb_detect_run *d = t->detect = rb_alloc(sizeof *d);
     if (!d) return rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "out of memory for the run");
     TRY(refuse_others(a, err));
+    TRY(check_mosaic(a, err));
     d->given_classes = a->model.classes;
     t->args.model.classes = 0;
     t->args.model.neck = true;
@@ -58,6 +74,7 @@ static revbifpn_status check(rb_trainer *t, rb_error *err) {
                                                   .batch = a->batch,
                                                   .training = true,
                                                   .masks = wants_masks(t),
+                                                  .mosaic = a->mosaic,
                                                   .seed = a->seed,
                                                   .threads = a->workers,
                                                   .ring = RING,
@@ -148,6 +165,7 @@ static revbifpn_status begin(rb_trainer *t, rb_error *err) {
     o->epoch = (uint64_t)t->progress.epoch;
     o->first_batch = first < t->batches ? first : t->batches;
     o->end_epoch = (uint64_t)t->epochs;
+    if (o->mosaic > 0) o->mosaic_end = (uint64_t)mosaic_end(&t->args);
     return rb_detect_loader_open(&t->detect->loader, o, err);
 }
 

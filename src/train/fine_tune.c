@@ -26,6 +26,7 @@ revbifpn_status rb_train_freeze(rb_model *model, const revbifpn_train_config *ar
     if (status != REVBIFPN_OK) return status;
     rb_model_freeze(model, freeze);
     if (args->bn_eval) rb_model_fix_norms(model);
+    if (args->norm_affine == REVBIFPN_NORM_AFFINE_FIXED) rb_model_hold_affine(model);
     return REVBIFPN_OK;
 }
 

@@ -1,6 +1,5 @@
 #include "train/optimizer.h"
 
-#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -31,6 +30,7 @@ static void fill(float *to, size_t count, float value) {
 }
 
 static double scale_of(const rb_optimizer *o, int tensor) {
+    if (o->params->list[tensor].held) return 0;
     return tensor < o->options.frozen ? 0 : tensor < o->options.backbone ? o->options.backbone_scale : 1;
 }
 
@@ -45,7 +45,6 @@ static void add_groups(rb_optimizer *o, bool decaying) {
         if (t->kind != RB_PARAM_TRAINED || t->offset < first || t->offset >= end) continue;
         if (g && g->scale == scale_of(o, i)) continue;
         if (g) g->count = t->offset - g->first;
-        assert(o->groups < RB_PARAM_GROUPS);
         g = &o->group[o->groups++];
         double decay = decaying || o->options.decay_all ? o->options.decay : 0;
         *g = (rb_param_group){t->offset, 0, decay, scale_of(o, i)};
@@ -60,6 +59,8 @@ revbifpn_status rb_optimizer_open(rb_optimizer *o, rb_params *p, const rb_optimi
     size_t bytes = rb_optimizer_bytes(p, options->rule, options->average);
     revbifpn_status status = rb_arena_open(&o->state, bytes, "the optimizer", err);
     if (status != REVBIFPN_OK) return status;
+    o->group = rb_alloc(rb_size_mul((size_t)p->count, sizeof *o->group));
+    if (!o->group) return rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "out of memory for the optimizer");
     for (int i = 0; i < o->slots; i++) o->slot[i] = rb_arena_push(&o->state, p->trained * sizeof(float));
     if (options->rule == REVBIFPN_RMSPROPTF) fill(o->slot[0], p->trained, 1);
     if (options->average) {
@@ -73,6 +74,7 @@ revbifpn_status rb_optimizer_open(rb_optimizer *o, rb_params *p, const rb_optimi
 
 void rb_optimizer_close(rb_optimizer *o) {
     rb_arena_close(&o->state);
+    rb_free(o->group);
     *o = (rb_optimizer){0};
 }
 

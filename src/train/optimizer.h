@@ -23,7 +23,6 @@ typedef struct rb_param_group {
     size_t first, count;
     double decay, scale;
 } rb_param_group;
-enum { RB_PARAM_GROUPS = 8 };
 
 typedef struct rb_optimizer {
     rb_optimizer_options options;
@@ -32,7 +31,7 @@ typedef struct rb_optimizer {
     int slots;
     float *slot[2];                      /* the layout of params->weight */
     float *average, *average_statistics; /* of weights and running statistics; NULL without average */
-    rb_param_group group[RB_PARAM_GROUPS];
+    rb_param_group *group;
     int groups;     /* what decays, and what does not; each from the input on, by factor of the rate */
     uint64_t steps; /* done */
 } rb_optimizer;

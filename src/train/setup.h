@@ -25,7 +25,8 @@ rb_checkpoint rb_train_checkpoint(const rb_optimizer *optimizer);
 revbifpn_status rb_train_augmentation(const revbifpn_train_config *args, rb_train_transform *transform,
                                       rb_prepare_options *prepare, rb_error *err) RB_CHECKED;
 
-/* The arguments of fine-tuning: freezes what args->freeze names, and fixes norms. BAD_ARGUMENT. */
+/* The arguments of fine-tuning: freezes what args->freeze names, fixes norms, holds their scale and
+ * shift. BAD_ARGUMENT. */
 revbifpn_status rb_train_freeze(rb_model *model, const revbifpn_train_config *args, rb_error *err) RB_CHECKED;
 /* Weights, grid, mean and deviation of args->weights; its last layer when it is for the same classes. Notes
  * what begins anew. BAD_ARGUMENT when it is another network, BAD_FILE. */

@@ -40,6 +40,8 @@ static bool in_backbone(const char *name) { return !strncmp(name, "rev_stack.", 
 static bool in_features(const char *name) { return strncmp(name, "head.fc.", 8) != 0; }
 static bool trained_backbone(const char *name) { return in_backbone(name) && !is_statistic(name); }
 static bool all_statistics(const char *name) { return is_statistic(name); }
+static bool all_affine(const char *name) { return strstr(name, ".norm.") && !is_statistic(name); }
+static bool all_norms(const char *name) { return strstr(name, ".norm."); }
 static bool nothing(const char *name) { return !*name; }
 
 /* Exactly the tensors of the rule are as they were. One of the others may stay by chance: a bias of a class
@@ -69,6 +71,10 @@ static void frozen_parts_stay_and_the_rest_moves(void **state) {
                  {"--freeze features", in_features},
                  {"--backbone-lr-scale 0", trained_backbone},
                  {"--bn-eval", all_statistics},
+                 {"--norm-affine trained", nothing},
+                 {"--norm-affine fixed", all_affine},
+                 {"--norm-affine fixed --bn-eval --weight-decay 0.1 --decay-all", all_norms},
+                 {"--norm-affine fixed --opt lamb --lr 0.001 --clip-grad 1 --decay-all", all_affine},
                  {"--freeze 1 --opt adamw --lr 0.001 --clip-grad 1 --weight-decay 0.1", below_level_2},
                  {"--freeze features --opt lamb --lr 0.001", in_features},
                  {"--freeze backbone --opt rmsproptf --lr 0.001", in_backbone}};

@@ -197,7 +197,7 @@ static void wrong_outlines_are_told(void **state) {
         rb_detect_room room = {0};
         rb_detect_truth truth;
         rb_error err = {0};
-        rb_detect_draw d = {.width = 90, .height = 70};
+        rb_detect_draw d = rb_detect_draw_whole(90, 70, false);
         CHECK_OK(rb_detect_truth_open(&truth, 1, true, &err), &err);
         assert_int_equal(rb_detect_change_objects(&d, &set.train, 0, &room, &truth, &err), REVBIFPN_BAD_FILE);
         if (!strstr(err.text, runs[i][1]) || !strstr(err.text, "wrong/images/a.png: annotation 31: "))
@@ -217,9 +217,9 @@ static void pictures_are_resized(void **state) {
     rb_detect_room room = {0};
     uint8_t dst[20 * 64], want[18 * 14 * 3];
     for (int i = 0; i < 3; i++) { /* memory grows, and is used again */
-        rb_detect_draw d = {.width = 9 + 9 * (i % 2), .height = 7 + 7 * (i % 2), .mirror = i == 1};
+        rb_detect_draw d = rb_detect_draw_whole(9 + 9 * (i % 2), 7 + 7 * (i % 2), i == 1);
         CHECK_OK(rb_detect_change_image(&d, &image, dst, 64, &room, &err), &err);
-        rb_opencv_resize r = {.width = d.width, .height = d.height};
+        rb_opencv_resize r = rb_opencv_resize_whole(d.width, d.height, false);
         void *scratch = rb_alloc(rb_opencv_resize_scratch(&r));
         rb_opencv_resize_run(&r, &image, want, (size_t)d.width * 3, scratch);
         rb_free(scratch);

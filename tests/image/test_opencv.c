@@ -22,7 +22,7 @@ static rb_image noise(int width, int height, uint32_t x) {
 
 /* Into rows `stride` bytes apart, with exactly the scratch that is asked for; bytes between stay 0xA5. */
 static uint8_t *resized(const rb_image *src, int width, int height, bool mirror, size_t stride) {
-    rb_opencv_resize r = {.width = width, .height = height, .mirror = mirror};
+    rb_opencv_resize r = rb_opencv_resize_whole(width, height, mirror);
     uint8_t *dst = malloc(stride * (size_t)height);
     void *scratch = rb_alloc(rb_opencv_resize_scratch(&r));
     assert_true(dst && scratch);
@@ -151,10 +151,43 @@ static void equals_the_plain_rule(void **state) {
     }
 }
 
+/* A part has the bytes of the whole; mirrored it is the part that is turned. */
+static void parts_equal_the_whole(void **state) {
+    (void)state;
+    rb_rng rng = rb_rng_open(4, RB_PURPOSE_TEST, 0, 0);
+    for (int i = 0; i < 300; i++) {
+        int s[4];
+        for (int k = 0; k < 4; k++) s[k] = 1 + (int)rb_rng_below(&rng, 40);
+        if (i % 5 == 0) s[0] = 2 * s[2], s[1] = 2 * s[3];
+        if (i % 5 == 1) s[0] = s[2], s[1] = s[3];
+        rb_image image = noise(s[0], s[1], (uint32_t)i + 1);
+        uint8_t *whole = resized(&image, s[2], s[3], false, (size_t)s[2] * 3);
+        rb_opencv_resize r = rb_opencv_resize_whole(s[2], s[3], i % 2);
+        r.left = (int)rb_rng_below(&rng, (uint32_t)s[2]);
+        r.top = (int)rb_rng_below(&rng, (uint32_t)s[3]);
+        r.part_width = 1 + (int)rb_rng_below(&rng, (uint32_t)(s[2] - r.left));
+        r.part_height = 1 + (int)rb_rng_below(&rng, (uint32_t)(s[3] - r.top));
+        size_t row = (size_t)r.part_width * 3;
+        uint8_t *part = malloc(row * (size_t)r.part_height), *want = malloc(row);
+        void *scratch = rb_alloc(rb_opencv_resize_scratch(&r));
+        assert_true(part && want && scratch);
+        rb_opencv_resize_run(&r, &image, part, row, scratch);
+        for (int y = 0; y < r.part_height; y++) {
+            memcpy(want, whole + ((size_t)(r.top + y) * (size_t)s[2] + (size_t)r.left) * 3, row);
+            if (r.mirror) rb_image_flip(want, r.part_width, 1);
+            assert_memory_equal(part + (size_t)y * row, want, row);
+        }
+        rb_free(scratch);
+        free(part), free(want), free(whole);
+        rb_image_free(&image);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equals_opencv),
         cmocka_unit_test(equals_the_plain_rule),
+        cmocka_unit_test(parts_equal_the_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

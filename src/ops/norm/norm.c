@@ -40,8 +40,8 @@ static void backward(rb_shape shape, const double *sums, const float *var, bool 
     double m = (double)rb_pixels(shape);
     for (int i = 0; i < shape.c; i++) {
         double rstd = rstd_of(var[i]);
-        d_beta[i] += (float)sums[i];
-        d_gamma[i] += (float)(rstd * sums[shape.c + i]);
+        if (d_beta) d_beta[i] += (float)sums[i];
+        if (d_gamma) d_gamma[i] += (float)(rstd * sums[shape.c + i]);
         mean_d[i] = frozen ? 0.0f : (float)(sums[i] / m);
         slope[i] = frozen ? 0.0f : (float)(rstd * rstd * sums[shape.c + i] / m);
     }
