@@ -120,11 +120,12 @@ void rb_onnx_add_node(rb_onnx_graph *g, const rb_onnx_node *node) {
     rb_wire_end(w, mark);
 }
 
-static void add_end(rb_wire *w, int field, const char *name, const rb_onnx_side *sides, int count) {
+static void add_end(rb_wire *w, int field, const char *name, int element, const rb_onnx_side *sides,
+                    int count) {
     size_t value = rb_wire_begin(w, field);
     rb_wire_text(w, VALUE_NAME, name);
     size_t type = rb_wire_begin(w, VALUE_TYPE), tensor = rb_wire_begin(w, TYPE_TENSOR);
-    rb_wire_integer(w, TYPE_ELEMENT, ELEMENT_FLOAT);
+    rb_wire_integer(w, TYPE_ELEMENT, element);
     size_t shape = rb_wire_begin(w, TYPE_SHAPE);
     for (int i = 0; i < count; i++) {
         size_t dim = rb_wire_begin(w, SHAPE_DIM);
@@ -141,11 +142,15 @@ static void add_end(rb_wire *w, int field, const char *name, const rb_onnx_side 
 }
 
 void rb_onnx_add_input(rb_onnx_graph *g, const char *name, const rb_onnx_side *sides, int count) {
-    add_end(&g->ends, GRAPH_INPUT, name, sides, count);
+    add_end(&g->ends, GRAPH_INPUT, name, ELEMENT_FLOAT, sides, count);
 }
 
 void rb_onnx_add_output(rb_onnx_graph *g, const char *name, const rb_onnx_side *sides, int count) {
-    add_end(&g->ends, GRAPH_OUTPUT, name, sides, count);
+    add_end(&g->ends, GRAPH_OUTPUT, name, ELEMENT_FLOAT, sides, count);
+}
+
+void rb_onnx_add_count_output(rb_onnx_graph *g, const char *name, const rb_onnx_side *sides, int count) {
+    add_end(&g->ends, GRAPH_OUTPUT, name, ELEMENT_INT64, sides, count);
 }
 
 void rb_onnx_add_metadata(rb_onnx_graph *g, const char *key, const char *value) {
