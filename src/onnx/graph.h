@@ -8,6 +8,7 @@
 #include "onnx/wire.h"
 
 enum { RB_ONNX_OPSET = 17, RB_ONNX_IR = 8, RB_ONNX_NAME = 160 };
+enum { RB_ONNX_FLOAT32 = 1, RB_ONNX_INT64 = 7 }; /* elements, for Cast */
 
 typedef struct rb_onnx_name {
     char text[RB_ONNX_NAME];
