@@ -37,15 +37,25 @@ static void agree(int classes, bool masks, const char *options) {
     check_file();
 }
 
+/* … with the pictures of a folder. */
+static void agree_on_pictures(bool masks, const char *form) {
+    char folder[4200], options[4300];
+    path_of(folder, work, "set");
+    if (!has_file(folder, "val")) make_set(folder, 2, 2, 2, 64);
+    put(options, sizeof options, "%s --source %s/val", form, folder);
+    agree(3, masks, options);
+}
+
 static void raw_heads_agree(void **state) {
     (void)state;
     agree(3, false, "--heads");
     agree(3, true, "--heads --dynamic-size --no-fold");
+    agree_on_pictures(false, "--heads");
 }
 
 static void detections_agree(void **state) {
     (void)state;
-    agree(3, false, "");
+    agree_on_pictures(false, "");
     agree(7, true, "--no-fold");
     agree(1, true, "--dynamic-size");
 }
