@@ -90,3 +90,9 @@ int cli_load_detector(const cli_args *args, revbifpn *ctx, revbifpn_detector **o
     }
     return status == REVBIFPN_OK ? CLI_OK : cli_report(args, ctx, status);
 }
+
+void cli_detector_input(const revbifpn_detector *detector, int *width, int *height) {
+    const revbifpn_detector_config *c = revbifpn_detector_configuration(detector);
+    *width = (c->long_side + 31) / 32 * 32;
+    *height = (c->short_side + 31) / 32 * 32;
+}

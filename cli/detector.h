@@ -21,9 +21,12 @@ int cli_detector_run(const cli_args *args, revbifpn_train_config *config);
 int cli_weights_task(const cli_args *args, revbifpn *ctx, revbifpn_task *out);
 /* Loads --weights, with --imgsz as limits of the sides. CLI_OK, or the status after a line. */
 int cli_load_detector(const cli_args *args, revbifpn *ctx, revbifpn_detector **out);
+/* The input of its ONNX file: the limits rounded up to multiples of 32, wide. */
+void cli_detector_input(const revbifpn_detector *detector, int *width, int *height);
 
-/* val_detector.c, predict_detector.c: the verbs, once a context is open. */
+/* val_detector.c, predict_detector.c, export_detector.c: the verbs, once a context is open. */
 int cli_judge_detector(const cli_args *args, revbifpn *ctx);
 int cli_predict_detector(const cli_args *args, revbifpn *ctx);
+int cli_export_detector(const cli_args *args, revbifpn *ctx);
 
 #endif

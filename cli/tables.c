@@ -333,6 +333,8 @@ static const cli_option export_options[] = {
     {TEXT("out", "FILE", "the file to write, for instance NAME.onnx"), .required = true},
     {CHOICE("format", "onnx", "onnx", "onnx: opset 17, with metadata about preprocessing and classes")},
     {FLAG("features", "end at the neck's maps p2, p3, … instead of the logits")},
+    {FLAG("heads", "of a detector, the pyramid's maps and the proposal network's raw outputs, for a program "
+                   "that chooses boxes itself")},
     {FLAG("dynamic-size", "height and width are free, too (multiples of 32); the batch always is")},
     {FLAG("fold", "norms become part of the weights (the default)")},
     {FLAG("no-fold", "norms stay BatchNormalization")},
@@ -446,7 +448,10 @@ const cli_verb cli_verbs[] = {
     {"export", "a trained network as an ONNX file",
      "Writes a trained network as an ONNX file, for inference in other programs: input \"input\" "
      "(normalised, "
-     "batch, channels, height, width), output \"logits\", or with --features the maps.",
+     "batch, channels, height, width), output \"logits\", or with --features the maps. A detector's file "
+     "takes "
+     "one picture and its height and width in the input, \"size\", and gives \"boxes\", \"scores\", "
+     "\"labels\" and \"masks\" (docs/detection.md).",
      export_options, verb_export},
     {"plan", "the memory of a step, without running it",
      "Counts every byte of a step by a dry run of the code that would run. Allocates nothing of it.",

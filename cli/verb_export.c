@@ -1,4 +1,5 @@
 /* revbifpn export: a trained network as an ONNX file. */
+#include "detector.h"
 #include "print.h"
 #include "verbs.h"
 #include "verify.h"
@@ -15,21 +16,37 @@ static int write_and_verify(const cli_args *args, revbifpn *ctx, revbifpn_model 
     return cli_given(args, "verify") ? cli_verify_onnx(args, ctx, model) : CLI_OK;
 }
 
-int verb_export(const cli_args *args) {
-    revbifpn *ctx = NULL;
+static int export_classifier(const cli_args *args, revbifpn *ctx) {
     revbifpn_model *model = NULL;
+    if (cli_given(args, "heads")) return cli_usage(args, "--heads is for detectors");
+    revbifpn_status status = revbifpn_model_load(ctx, cli_text(args, "weights"), &model);
+    if (status == REVBIFPN_OK) status = cli_prepare(args, model);
+    int code = status == REVBIFPN_OK ? write_and_verify(args, ctx, model) : cli_report(args, ctx, status);
+    revbifpn_model_free(&model);
+    return code;
+}
+
+static int check_options(const cli_args *args) {
+    static const char *const for_verify[] = {"python", "source"};
     if (cli_given(args, "fold") && cli_given(args, "no-fold"))
         return cli_usage(args, "--fold and --no-fold exclude each other");
-    static const char *const for_verify[] = {"python", "source"};
     for (int i = 0; i < 2; i++)
         if (cli_given(args, for_verify[i]) && !cli_given(args, "verify"))
             return cli_usage(args, "--%s does nothing without --verify", for_verify[i]);
-    int code = cli_open(args, &ctx);
+    return CLI_OK;
+}
+
+int verb_export(const cli_args *args) {
+    revbifpn *ctx = NULL;
+    revbifpn_task task;
+    int code = check_options(args);
+    if (!code) code = cli_open(args, &ctx);
     if (code) return code;
-    revbifpn_status status = revbifpn_model_load(ctx, cli_text(args, "weights"), &model);
-    if (status == REVBIFPN_OK) status = cli_prepare(args, model);
-    code = status == REVBIFPN_OK ? write_and_verify(args, ctx, model) : cli_report(args, ctx, status);
-    revbifpn_model_free(&model);
+    revbifpn_status status = revbifpn_weights_task(ctx, cli_text(args, "weights"), &task);
+    if (status != REVBIFPN_OK)
+        code = cli_report(args, ctx, status);
+    else
+        code = task ? cli_export_detector(args, ctx) : export_classifier(args, ctx);
     revbifpn_close(&ctx);
     return cli_finish(args, code);
 }

@@ -325,14 +325,15 @@ typedef struct revbifpn_onnx_options {
     int features;     /* 1: the maps instead of the logits; a network without classes gives them anyhow */
     int dynamic_size; /* 1: height and width are free (multiples of 4·2^(streams−1)); the batch always is */
     int keep_norms;   /* 1: norms stay BatchNormalization; 0: folded into the weights */
+    int heads;        /* 1: of a detector, its raw outputs (revbifpn_detect.h) */
 } revbifpn_onnx_options;
 REVBIFPN_API void revbifpn_init_onnx(revbifpn_onnx_options *out, size_t struct_size);
 REVBIFPN_DEFAULT(revbifpn_onnx_options, onnx)
 /* Writes the network as an ONNX file (opset 17), for inference. Input "input", float n,channels,height,width:
  * pixels / 255 (16-bit ones / 65535), less mean, by deviation. Output "logits" n,classes, or the maps "p2",
  * "p3", …: n,c,h,w from fine to coarse. metadata_props: model, size, preprocessing, classes, config.
- * `options` may be NULL. `path` appears whole or not at all. Errors: UNSUPPORTED (2 GiB or more), IO_FAILED,
- * OUT_OF_MEMORY. */
+ * `options` may be NULL. `path` appears whole or not at all. Errors: UNSUPPORTED (2 GiB or more),
+ * BAD_ARGUMENT (heads), IO_FAILED, OUT_OF_MEMORY. */
 REVBIFPN_API revbifpn_status revbifpn_export_onnx(revbifpn_model *model, const char *path,
                                                   const revbifpn_onnx_options *options) REVBIFPN_CHECKED;
 /* What that file computes: `inputs` as above, count of them; out[0] the logits, or with `features` (or

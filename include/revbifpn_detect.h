@@ -92,6 +92,43 @@ REVBIFPN_API revbifpn_status revbifpn_image_draw(revbifpn *ctx, revbifpn_image *
                                                  const revbifpn_detection *detections,
                                                  int count) REVBIFPN_CHECKED;
 
+/* ---- the detector as an ONNX file ---- */
+
+enum { REVBIFPN_DETECTIONS = 100, REVBIFPN_MASK_SIDE = 28, REVBIFPN_DETECTOR_LEVELS = 5 };
+
+/* Writes the detector as an ONNX file (opset 17), for inference. Input "input", float n,3,height,width:
+ * pixels / 255, less mean, by deviation, zeros right of and below the picture. The sides are the detector's
+ * limits rounded up to multiples of 32, at least 64, wide; with dynamic_size any such. n is 1, and a second
+ * input "size", float 2, says height and width of the picture in the input, to which boxes are clipped.
+ * Outputs by falling score, k ≤ 100: "boxes" k,4: x1, y1, x2, y2 in pixels of the input, "scores" k, "labels"
+ * k (int64), with masks "masks" k,28,28: probabilities, stretched over the box.
+ *
+ * With `heads` n is free, there is no "size", and the outputs are, for each level i = 2 … 6 of stride 2^i,
+ * the pyramid's map "p<i>" n,c,h,w, and of the proposal network "objectness_p<i>" n,3,h,w (logits) and
+ * "codes_p<i>" n,12,h,w. metadata_props: model, task, size, preprocessing, classes, config, detector.
+ * BAD_ARGUMENT for options->features and limits below 64; otherwise as revbifpn_export_onnx. */
+REVBIFPN_API revbifpn_status revbifpn_export_detector_onnx(
+    revbifpn_detector *detector, const char *path, const revbifpn_onnx_options *options) REVBIFPN_CHECKED;
+/* What the file with `heads` computes for `count` inputs as above: out[0 … 4] maps, out[5 … 9] objectness,
+ * out[10 … 14] codes. BAD_ARGUMENT (size), NOT_FINITE, OUT_OF_MEMORY. */
+REVBIFPN_API revbifpn_status revbifpn_detector_run_heads(revbifpn_detector *detector, const float *inputs,
+                                                         int count, int width, int height,
+                                                         float *const *out) REVBIFPN_CHECKED;
+typedef struct revbifpn_raw_detections {
+    int count; /* by falling score */
+    float boxes[REVBIFPN_DETECTIONS][4], scores[REVBIFPN_DETECTIONS];
+    int labels[REVBIFPN_DETECTIONS];
+    float masks[REVBIFPN_DETECTIONS][REVBIFPN_MASK_SIDE][REVBIFPN_MASK_SIDE]; /* of a detector with masks */
+} revbifpn_raw_detections;
+/* … and what the other file computes: of one input, covered by a picture of seen_width × seen_height. */
+REVBIFPN_API revbifpn_status revbifpn_detector_run(revbifpn_detector *detector, const float *input, int width,
+                                                   int height, int seen_width, int seen_height,
+                                                   revbifpn_raw_detections *out) REVBIFPN_CHECKED;
+/* A picture file as such an input, 3,height,width floats: as large as fits. Its size there: *seen_… */
+REVBIFPN_API revbifpn_status revbifpn_detector_input_read(revbifpn_detector *detector, const char *path,
+                                                          int width, int height, float *input,
+                                                          int *seen_width, int *seen_height) REVBIFPN_CHECKED;
+
 /* ---- COCO's average precision and recall ---- */
 
 /* The twelve numbers in COCO's order: average precision (AP) and recall (AR), means over categories and, but

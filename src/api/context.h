@@ -47,6 +47,11 @@ struct revbifpn_detector {
     rb_text masks; /* … and their runs, one after the other, each ended by a zero */
 };
 
+/* n,c,h,w into n,h,w,c, or back. */
+void rb_api_turn(const float *src, rb_shape shape, bool to_pixels, float *dst);
+/* The detector's executor and input for pictures of that shape; anew only when the shape changes. */
+revbifpn_status rb_api_prepare_detector(revbifpn_detector *d, rb_shape shape) RB_CHECKED;
+
 /* First in every public function that may allocate, log or ask: the context's host is in use until the
  * function returns. The one before comes back: the function may have been called by one of the program's,
  * which was called for another context. */

@@ -78,7 +78,7 @@ revbifpn_status revbifpn_detector_limits(revbifpn_detector *d, int long_side, in
 
 /* ---- a picture ---- */
 
-static revbifpn_status prepare(revbifpn_detector *d, rb_shape shape) {
+revbifpn_status rb_api_prepare_detector(revbifpn_detector *d, rb_shape shape) {
     revbifpn_status status;
     rb_error *err = &d->ctx->error;
     if (d->input && !memcmp(&d->ready, &shape, sizeof shape)) return REVBIFPN_OK;
@@ -100,7 +100,7 @@ static revbifpn_status run(revbifpn_detector *d, const revbifpn_image *image, co
     rb_patch padding[2];
     rb_image view = {image->width, image->height, image->pixels};
     rb_shape shape = {1, rb_detect_padded(draw->height), rb_detect_padded(draw->width), 3};
-    TRY(prepare(d, shape));
+    TRY(rb_api_prepare_detector(d, shape));
     TRY(rb_detect_change_image(draw, &view, d->input, (size_t)shape.w * 3, &d->room, &d->ctx->error));
     rb_images images = {.shape = shape, .bytes = d->input, .patches = padding};
     rb_frame frame = {draw->width, draw->height};

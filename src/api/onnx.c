@@ -20,13 +20,14 @@ revbifpn_status revbifpn_export_onnx(revbifpn_model *model, const char *path,
     revbifpn_status status;
     revbifpn_onnx_options own = default_onnx();
     if (options) TRY(rb_api_take(&own, sizeof own, options, "onnx_options", &model->ctx->error));
+    if (own.heads)
+        return rb_fail(&model->ctx->error, REVBIFPN_BAD_ARGUMENT, "onnx_options: heads are a detector's");
     return rb_onnx_export(&model->network, &model->info, &own, path, &model->ctx->error);
 fail:
     return status;
 }
 
-/* n,c,h,w into n,h,w,c, or back. */
-static void turn(const float *src, rb_shape s, bool to_pixels, float *dst) {
+void rb_api_turn(const float *src, rb_shape s, bool to_pixels, float *dst) {
     size_t pixels = (size_t)s.h * (size_t)s.w, c = (size_t)s.c;
     for (size_t n = 0; n < (size_t)s.n; n++, src += pixels * c, dst += pixels * c)
         for (size_t i = 0; i < pixels; i++)
@@ -58,7 +59,7 @@ static revbifpn_status give_maps(revbifpn_model *model, rb_pass *pass, float *co
     for (int i = 0; i < m->streams.count; i++) {
         rb_shape shape = m->streams.shape[i];
         shape.c = m->map_widths[i];
-        if (whole) turn(maps[i], shape, false, out[i]);
+        if (whole) rb_api_turn(maps[i], shape, false, out[i]);
         rb_free(maps[i]);
     }
     return whole ? REVBIFPN_OK : no_memory(model->ctx);
@@ -76,7 +77,7 @@ revbifpn_status revbifpn_run(revbifpn_model *model, const float *inputs, int cou
     TRY(rb_api_prepare(model, shape));
     pixels = rb_alloc(rb_elements(shape) * sizeof *pixels);
     if (!pixels) return no_memory(ctx);
-    turn(inputs, shape, true, pixels);
+    rb_api_turn(inputs, shape, true, pixels);
     rb_images images = {.shape = shape, .floats = pixels};
     rb_pass pass = {.exec = &model->exec, .err = &ctx->error, .k = model->info.grid};
     TRY(rb_model_forward_on_a_grid(&model->network, &pass, &images));

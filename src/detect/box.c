@@ -2,8 +2,7 @@
 
 const float rb_deviation_rpn[4] = {1, 1, 1, 1}, rb_deviation_roi[4] = {0.1f, 0.1f, 0.2f, 0.2f};
 
-/* |ln(16/1000)|: the largest change of a size that a code may ask for. */
-static const float most_growth = 4.135166556742356f;
+const float rb_most_growth = 4.135166556742356f; /* |ln(16/1000)| */
 
 void rb_box_encode(const float from[4], const float to[4], const float deviation[4], float code[4]) {
     float w = from[2] - from[0], h = from[3] - from[1], to_w = to[2] - to[0], to_h = to[3] - to[1];
@@ -18,8 +17,8 @@ static float into(float value, float limit) { return fminf(fmaxf(value, 0.0f), l
 void rb_box_decode(const float from[4], const float code[4], const float deviation[4], float width,
                    float height, float box[4]) {
     float w = from[2] - from[0], h = from[3] - from[1];
-    float grow_x = fminf(fmaxf(code[2] * deviation[2], -most_growth), most_growth);
-    float grow_y = fminf(fmaxf(code[3] * deviation[3], -most_growth), most_growth);
+    float grow_x = fminf(fmaxf(code[2] * deviation[2], -rb_most_growth), rb_most_growth);
+    float grow_y = fminf(fmaxf(code[3] * deviation[3], -rb_most_growth), rb_most_growth);
     float x = (from[0] + from[2]) * 0.5f + w * (code[0] * deviation[0]);
     float y = (from[1] + from[3]) * 0.5f + h * (code[1] * deviation[1]);
     float half_w = w * expf(grow_x) * 0.5f, half_h = h * expf(grow_y) * 0.5f;

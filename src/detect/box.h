@@ -33,5 +33,7 @@ void rb_box_decode(const float from[4], const float code[4], const float deviati
 int rb_box_suppress(const float *boxes, int count, float threshold, uint8_t *keep);
 
 extern const float rb_deviation_rpn[4], rb_deviation_roi[4];
+/* The logarithm of the largest change of a size that a code may ask for. */
+extern const float rb_most_growth;
 
 #endif

@@ -93,6 +93,9 @@ revbifpn_status rb_detector_train(rb_detector *d, rb_pass *pass, const rb_images
                                   const rb_truth *truth, int batches, rb_detect_losses *losses) RB_CHECKED;
 
 enum { RB_DETECTIONS = 100 }; /* at most, of a picture */
+/* What a proposal may share with a better one of its level, a detection with a better one of its class; the
+ * score that a detection exceeds. */
+extern const float rb_proposal_overlap, rb_detection_overlap, rb_least_score;
 typedef struct rb_detection {
     float box[4]; /* in pixels of the input, clipped to the picture */
     float score;

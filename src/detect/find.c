@@ -5,7 +5,7 @@
 #include "detect/box.h"
 #include "detect/detector.h"
 
-static const float least_score = 0.05f;
+const float rb_proposal_overlap = 0.7f, rb_detection_overlap = 0.5f, rb_least_score = 0.05f;
 enum { OVER_LEAST = 19 }; /* classes that one box can give more than 0.05 each */
 
 /* Boxes and classes of one picture that are likely enough. */
@@ -39,7 +39,7 @@ static void take_class(const rb_detector *d, int class, int proposals, const flo
     int count = 0;
     for (int i = 0; i < proposals; i++) {
         float score = scores[(size_t)i * (classes + 1) + (size_t) class];
-        if (score > least_score) c->ranks[count++] = (rb_rank){(double)score, (uint32_t)i};
+        if (score > rb_least_score) c->ranks[count++] = (rb_rank){(double)score, (uint32_t)i};
     }
     rb_rank_sort(c->ranks, (size_t)count, c->spare);
     for (int i = 0; i < count; i++) {
@@ -47,7 +47,7 @@ static void take_class(const rb_detector *d, int class, int proposals, const flo
         rb_box_decode(from + 4 * at, codes + (at * classes + (size_t) class) * 4, rb_deviation_roi,
                       (float)frame.width, (float)frame.height, c->sorted + 4 * (size_t)i);
     }
-    rb_box_suppress(c->sorted, count, 0.5f, c->keep);
+    rb_box_suppress(c->sorted, count, rb_detection_overlap, c->keep);
     for (int i = 0; i < count; i++) {
         if (!c->keep[i]) continue;
         memcpy(c->boxes + 4 * (size_t)c->count, c->sorted + 4 * (size_t)i, 4 * sizeof(float));

@@ -62,7 +62,7 @@ void rb_rpn_forward(rb_detector *d, rb_pass *pass) {
 void rb_rpn_propose(rb_detector *d, rb_pass *pass, const rb_frame *frames) {
     const revbifpn_detector_config *c = &d->config;
     int n = d->model.image.n;
-    rb_propose p = {.anchors = &d->anchors, .threshold = 0.7f};
+    rb_propose p = {.anchors = &d->anchors, .threshold = rb_proposal_overlap};
     p.per_level = pass->training ? c->train_per_level : c->test_per_level;
     p.most = pass->training ? c->train_proposals : c->test_proposals;
     d->proposals = rb_arena_push(&pass->exec->kept, (size_t)n * (size_t)p.most * 4 * sizeof(float));

@@ -120,6 +120,28 @@ revbifpn_status rb_preprocess_to_json(const rb_preprocess *p, int channels, char
     return dump(root, text, err);
 }
 
+revbifpn_status rb_detector_preprocess_to_json(const rb_weights_info *info, char **text, rb_error *err) {
+    const revbifpn_detector_config *d = &info->detector;
+    const rb_preprocess *p = &info->preprocess;
+    int channels = info->config.input_channels;
+    json_t *root = json_object();
+    bool whole = !json_object_set_new(root, "mean", reals(p->mean, channels)) &&
+                 !json_object_set_new(root, "std", reals(p->std, channels)) &&
+                 !json_object_set_new(root, "long_side", json_integer(d->long_side)) &&
+                 !json_object_set_new(root, "short_side", json_integer(d->short_side)) &&
+                 !json_object_set_new(root, "keep_ratio", json_true()) &&
+                 !json_object_set_new(root, "interpolation", json_string("bilinear")) &&
+                 !json_object_set_new(root, "antialias", json_false()) &&
+                 !json_object_set_new(root, "pad_multiple", json_integer(32)) &&
+                 !json_object_set_new(root, "pad_value", json_integer(0));
+    if (!whole) {
+        json_decref(root);
+        root = NULL;
+    }
+    *text = NULL;
+    return dump(root, text, err);
+}
+
 static bool read_reals(const json_t *list, int count, float *out) {
     if (json_array_size(list) != (size_t)count) return false;
     for (int i = 0; i < count; i++) {

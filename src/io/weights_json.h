@@ -13,6 +13,11 @@ revbifpn_status rb_preprocess_to_json(const rb_preprocess *p, int channels, char
 revbifpn_status rb_preprocess_from_json(const char *path, const char *text, int channels, rb_preprocess *p,
                                         rb_error *err) RB_CHECKED;
 
+/* How a detector's pictures are prepared, for other programs: limits of the sides, mean and deviation; padded
+ * right and below, with zeros after normalisation. */
+revbifpn_status rb_detector_preprocess_to_json(const rb_weights_info *info, char **text,
+                                               rb_error *err) RB_CHECKED;
+
 /* A detector's numbers; its backbone is the file's "config". */
 revbifpn_status rb_detector_to_json(const revbifpn_detector_config *d, char **text, rb_error *err) RB_CHECKED;
 revbifpn_status rb_detector_from_json(const char *path, const char *text,

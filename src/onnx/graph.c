@@ -46,7 +46,6 @@ enum {
     DIM_VALUE = 1,
     DIM_NAME = 2
 };
-enum { ELEMENT_FLOAT = 1, ELEMENT_INT64 = 7 };
 static const int attribute_types[] = {
     [RB_ONNX_FLOAT] = 1, [RB_ONNX_INTEGER] = 2, [RB_ONNX_TEXT] = 3, [RB_ONNX_INTEGERS] = 7};
 
@@ -120,11 +119,12 @@ void rb_onnx_add_node(rb_onnx_graph *g, const rb_onnx_node *node) {
     rb_wire_end(w, mark);
 }
 
-static void add_end(rb_wire *w, int field, const char *name, const rb_onnx_side *sides, int count) {
+static void add_end(rb_wire *w, int field, const char *name, int element, const rb_onnx_side *sides,
+                    int count) {
     size_t value = rb_wire_begin(w, field);
     rb_wire_text(w, VALUE_NAME, name);
     size_t type = rb_wire_begin(w, VALUE_TYPE), tensor = rb_wire_begin(w, TYPE_TENSOR);
-    rb_wire_integer(w, TYPE_ELEMENT, ELEMENT_FLOAT);
+    rb_wire_integer(w, TYPE_ELEMENT, element);
     size_t shape = rb_wire_begin(w, TYPE_SHAPE);
     for (int i = 0; i < count; i++) {
         size_t dim = rb_wire_begin(w, SHAPE_DIM);
@@ -141,11 +141,15 @@ static void add_end(rb_wire *w, int field, const char *name, const rb_onnx_side 
 }
 
 void rb_onnx_add_input(rb_onnx_graph *g, const char *name, const rb_onnx_side *sides, int count) {
-    add_end(&g->ends, GRAPH_INPUT, name, sides, count);
+    add_end(&g->ends, GRAPH_INPUT, name, RB_ONNX_FLOAT32, sides, count);
 }
 
 void rb_onnx_add_output(rb_onnx_graph *g, const char *name, const rb_onnx_side *sides, int count) {
-    add_end(&g->ends, GRAPH_OUTPUT, name, sides, count);
+    add_end(&g->ends, GRAPH_OUTPUT, name, RB_ONNX_FLOAT32, sides, count);
+}
+
+void rb_onnx_add_count_output(rb_onnx_graph *g, const char *name, const rb_onnx_side *sides, int count) {
+    add_end(&g->ends, GRAPH_OUTPUT, name, RB_ONNX_INT64, sides, count);
 }
 
 void rb_onnx_add_metadata(rb_onnx_graph *g, const char *key, const char *value) {
@@ -170,7 +174,7 @@ static size_t data_bytes(const rb_onnx_tensor *t) {
 /* All of a tensor's message but its data, which comes last. */
 static void add_tensor_head(rb_wire *w, const rb_onnx_tensor *t) {
     for (int i = 0; i < t->ndim; i++) rb_wire_integer(w, TENSOR_DIMS, t->shape[i]);
-    rb_wire_integer(w, TENSOR_TYPE, t->counts ? ELEMENT_INT64 : ELEMENT_FLOAT);
+    rb_wire_integer(w, TENSOR_TYPE, t->counts ? RB_ONNX_INT64 : RB_ONNX_FLOAT32);
     rb_wire_text(w, TENSOR_NAME, t->name.text);
     rb_wire_head(w, TENSOR_RAW, data_bytes(t));
 }

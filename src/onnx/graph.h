@@ -8,6 +8,7 @@
 #include "onnx/wire.h"
 
 enum { RB_ONNX_OPSET = 17, RB_ONNX_IR = 8, RB_ONNX_NAME = 160 };
+enum { RB_ONNX_FLOAT32 = 1, RB_ONNX_INT64 = 7 }; /* elements, for Cast */
 
 typedef struct rb_onnx_name {
     char text[RB_ONNX_NAME];
@@ -47,7 +48,7 @@ typedef struct rb_onnx_attribute {
     const char *text;
 } rb_onnx_attribute;
 
-enum { RB_ONNX_INPUTS = 5, RB_ONNX_OUTPUTS = 2, RB_ONNX_ATTRIBUTES = 4 };
+enum { RB_ONNX_INPUTS = 5, RB_ONNX_OUTPUTS = 2, RB_ONNX_ATTRIBUTES = 5 };
 typedef struct rb_onnx_node {
     const char *op;
     const char *name;                   /* also of its output, when `outputs` is empty */
@@ -68,6 +69,8 @@ void rb_onnx_add_node(rb_onnx_graph *g, const rb_onnx_node *node);
 void rb_onnx_add_tensor(rb_onnx_graph *g, const rb_onnx_tensor *tensor);
 void rb_onnx_add_input(rb_onnx_graph *g, const char *name, const rb_onnx_side *sides, int count);
 void rb_onnx_add_output(rb_onnx_graph *g, const char *name, const rb_onnx_side *sides, int count);
+/* … of whole numbers (int64) instead of float32. */
+void rb_onnx_add_count_output(rb_onnx_graph *g, const char *name, const rb_onnx_side *sides, int count);
 void rb_onnx_add_metadata(rb_onnx_graph *g, const char *key, const char *value);
 /* Zeroed memory that lives as long as the graph; NULL (and g->failed) when there is none. */
 void *rb_onnx_own(rb_onnx_graph *g, size_t bytes);

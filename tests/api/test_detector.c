@@ -86,6 +86,24 @@ static void check_found(revbifpn *ctx, const revbifpn_image *image, const revbif
     free(pixels);
 }
 
+/* The ONNX file and what it computes. */
+static revbifpn_status export(revbifpn_detector *detector, const char *folder) {
+    revbifpn_status status;
+    static float input[3 * 96 * 64], maps[15][256 * 24 * 16];
+    static revbifpn_raw_detections raw;
+    float *out[15];
+    int width, height;
+    char path[ROOM], picture[ROOM];
+    for (int i = 0; i < 15; i++) out[i] = maps[i];
+    inside(folder, "data/images/val_00001.jpg", picture);
+    TRY(revbifpn_export_detector_onnx(detector, inside(folder, "out.onnx", path), NULL));
+    TRY(revbifpn_detector_input_read(detector, picture, 96, 64, input, &width, &height));
+    TRY(revbifpn_detector_run(detector, input, 96, 64, width, height, &raw));
+    TRY(revbifpn_detector_run_heads(detector, input, 1, 96, 64, out));
+fail:
+    return status;
+}
+
 static revbifpn_status use(revbifpn *ctx, const char *folder) {
     revbifpn_status status;
     revbifpn_detector *detector = NULL;
@@ -114,6 +132,7 @@ static revbifpn_status use(revbifpn *ctx, const char *folder) {
         TRY(revbifpn_image_draw(ctx, &image, at, count));
         revbifpn_image_free(&image);
     }
+    TRY(export(detector, folder));
     TRY(revbifpn_evaluate_detector(detector, &val, &metrics));
     assert_true(metrics.images == 2 && !access(results, F_OK));
     assert_int_equal(revbifpn_detector_limits(detector, 16, 16), REVBIFPN_BAD_ARGUMENT);

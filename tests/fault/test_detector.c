@@ -125,6 +125,24 @@ fail:
     return status;
 }
 
+/* What an exported file is compared with; writing one: tests/onnx. */
+static revbifpn_status run_an_input(rb_error *err) {
+    revbifpn *ctx = NULL;
+    revbifpn_detector *detector = NULL;
+    static float input[3 * 64 * 64];
+    static revbifpn_raw_detections raw;
+    int width, height;
+    revbifpn_status status;
+    TRY(open_context(&ctx, err));
+    TRY(told(ctx, revbifpn_detector_load(ctx, weights, &detector), err));
+    TRY(told(ctx, revbifpn_detector_input_read(detector, picture, 64, 64, input, &width, &height), err));
+    TRY(told(ctx, revbifpn_detector_run(detector, input, 64, 64, width, height, &raw), err));
+fail:
+    revbifpn_detector_free(&detector);
+    revbifpn_close(&ctx);
+    return status;
+}
+
 static void runs(void **state) {
     (void)state;
     fail_each("plan and inspect", plan_and_inspect, true);
@@ -138,6 +156,7 @@ static void use(void **state) {
     (void)state;
     fail_each("detect and draw", find_and_draw, true);
     fail_each("evaluate", judge, true);
+    fail_each("run an input", run_an_input, true);
 }
 
 static int set_up(void **state) {
