@@ -196,6 +196,125 @@ static void only_segmenters_let_objects_choose(void **state) {
     assert_int_equal(learned_by_proposal(false), 0);
 }
 
+/* ---- heads in chunks */
+
+enum { BOXES = 300, EARLY = 270, OBJECTS = 6, PIXELS = RB_MASK_SIDE * RB_MASK_SIDE };
+
+/* Boxes of both pictures with objects at random; label 3 is background. */
+typedef struct boxes_of {
+    float at[4 * BOXES];
+    int32_t image[BOXES], label[BOXES], truth[BOXES];
+} boxes_of;
+
+static void random_boxes(boxes_of *b) {
+    rb_rng rng = rb_rng_open(8, RB_PURPOSE_TEST, 0, 0);
+    for (int i = 0; i < BOXES; i++) {
+        float *box = b->at + 4 * i;
+        for (int side = 0; side < 2; side++) {
+            box[side] = (float)rb_rng_below(&rng, 80);
+            box[side + 2] = box[side] + 4 + (float)rb_rng_below(&rng, 40);
+        }
+        b->image[i] = i % PICTURES;
+        b->label[i] = (int32_t)rb_rng_below(&rng, 4);
+        b->truth[i] = b->label[i] == 3 ? -1 : (int32_t)rb_rng_below(&rng, OBJECTS);
+    }
+}
+
+/* Sums over boxes first … last − 1: of the losses, and of those that were classified right. */
+typedef struct sums {
+    double class, box, mask, right;
+} sums;
+
+static sums learn_from(world *w, boxes_of *b, int first, int last) {
+    rb_error err;
+    rb_detect_losses l = {0};
+    rb_pass pass = {.exec = &w->exec, .err = &err, .training = true};
+    rb_rois rois = {last - first, b->at + 4 * first, b->image + first, b->label + first, b->truth + first};
+    int count = last - first, objects = 0;
+    for (int i = first; i < last; i++) objects += b->truth[i] >= 0;
+    rb_box_head_learn(&w->detector, &pass, w->truth, &rois, 1, &l);
+    rb_mask_head_learn(&w->detector, &pass, w->truth, &rois, 1, &l);
+    return (sums){l.part[RB_LOSS_CLASS] * count, l.part[RB_LOSS_BOX] * count, l.part[RB_LOSS_MASK] * objects,
+                  l.accuracy * count};
+}
+
+static void assert_sum(double whole, double early, double late) {
+    assert_true(early > 0 && late > 0 && fabs(whole - early - late) < 1e-5 * whole);
+}
+
+/* What a box gives does not depend on those that go with it: the losses of all are those of two parts. */
+static void heads_learn_in_chunks(void **state) {
+    (void)state;
+    world w;
+    static boxes_of b;
+    open_world(&w, OBJECTS, 2);
+    w.detector.config.boxes_drawn = BOXES / PICTURES;
+    plan(&w, true, false);
+    train(&w, false); /* leaves maps, and room for their gradient */
+    random_boxes(&b);
+    sums all = learn_from(&w, &b, 0, BOXES), early = learn_from(&w, &b, 0, EARLY);
+    sums late = learn_from(&w, &b, EARLY, BOXES);
+    assert_sum(all.class, early.class, late.class);
+    assert_sum(all.box, early.box, late.box);
+    assert_sum(all.mask, early.mask, late.mask);
+    assert_sum(all.right, early.right, late.right);
+    close_world(&w);
+}
+
+static void judge(world *w, const boxes_of *b, int first, float *scores, float *masks) {
+    static float codes[BOXES * 3 * 4];
+    rb_error err;
+    rb_pass pass = {.exec = &w->exec, .err = &err};
+    const float *at = b->at + 4 * first;
+    int count = BOXES - first;
+    int32_t label[BOXES];
+    for (int i = 0; i < count; i++) label[i] = b->label[first + i] % 3;
+    rb_box_head_judge(&w->detector, &pass, count, at, b->image + first, scores, codes);
+    rb_mask_head_form(&w->detector, &pass, count, at, b->image + first, label, masks);
+}
+
+static void heads_judge_in_chunks(void **state) {
+    (void)state;
+    world w;
+    static boxes_of b;
+    static float scores[BOXES * 4], late_scores[BOXES * 4], masks[BOXES * PIXELS], late_masks[BOXES * PIXELS];
+    open_world(&w, OBJECTS, 2);
+    plan(&w, true, false);
+    train(&w, false);
+    random_boxes(&b);
+    judge(&w, &b, 0, scores, masks);
+    judge(&w, &b, EARLY, late_scores, late_masks);
+    rb_diff nothing = rb_diff_f32(scores, late_scores, (BOXES - EARLY) * 4); /* boxes differ */
+    rb_diff off = rb_diff_f32(scores + EARLY * 4, late_scores, (BOXES - EARLY) * 4);
+    assert_true(nothing.max_abs > 0 && off.max_abs <= 1e-2 * nothing.max_abs);
+    nothing = rb_diff_f32(masks, late_masks, (BOXES - EARLY) * PIXELS);
+    off = rb_diff_f32(masks + EARLY * PIXELS, late_masks, (BOXES - EARLY) * PIXELS);
+    assert_true(nothing.max_abs > 0 && off.max_abs <= 1e-2 * nothing.max_abs);
+    close_world(&w);
+}
+
+/* Classes that are not likely enough give no detection. */
+static void unlikely_classes_are_left_out(void **state) {
+    (void)state;
+    static rb_detections found[PICTURES];
+    world w;
+    rb_error err;
+    int labels[3] = {0};
+    open_world(&w, 4, 2);
+    rb_params *p = &w.detector.model.params;
+    memset(rb_param_weight(p, w.detector.box_class.wgt), 0, 4 * 40 * sizeof(float));
+    memcpy(rb_param_weight(p, w.detector.box_class.bias), (float[]){0, 0, -2.65f, -0.5f}, 4 * sizeof(float));
+    plan(&w, false, false); /* shares of 0.37, 0.37, 0.026 and, background, 0.23 */
+    rb_images images = {.shape = w.image, .floats = w.input};
+    rb_frame frames[PICTURES] = {{150, 120}, {160, 128}};
+    rb_pass pass = {.exec = &w.exec, .err = &err, .k = RB_GRID_START};
+    CHECK_OK(rb_detector_detect(&w.detector, &pass, &images, frames, found), &err);
+    for (int n = 0; n < PICTURES; n++)
+        for (int i = 0; i < found[n].count; i++) labels[found[n].at[i].label]++;
+    assert_true(labels[0] > 0 && labels[1] > 0 && labels[2] == 0);
+    close_world(&w);
+}
+
 /* W·concat(up(x)) + b, as the paper writes it, in double: at some pixels of y_0. */
 static double reference_sum(const rb_detector *d, int n, int y, int x, int o) {
     const float *wgt = rb_param_weight(&d->model.params, d->reduction.wgt);
@@ -277,6 +396,9 @@ int main(void) {
         cmocka_unit_test(bits_do_not_depend_on_threads_or_what_is_kept),
         cmocka_unit_test(many_objects_train_in_the_planned_bytes),
         cmocka_unit_test(only_segmenters_let_objects_choose),
+        cmocka_unit_test(heads_learn_in_chunks),
+        cmocka_unit_test(heads_judge_in_chunks),
+        cmocka_unit_test(unlikely_classes_are_left_out),
         cmocka_unit_test(reducing_first_is_the_same),
         cmocka_unit_test(detections_are_in_order),
     };
