@@ -147,11 +147,45 @@ static void the_best_are_selected(void **state) {
     }
 }
 
+/* Where levels have equal scores the finer one comes first; a better score comes before all. */
+static void finer_levels_come_first(void **state) {
+    (void)state;
+    enum { SIDE = 128, MOST = 12 };
+    static float scores[32 * 32 * 3], codes[32 * 32 * 12], better[3] = {0, 0, 1}, boxes[4 * MOST];
+    rb_error err;
+    rb_ops ops;
+    rb_pool *pool;
+    CHECK_OK(rb_pool_open(&pool, 2, &err), &err);
+    rb_ops_fill(&ops, RB_CPU_REF);
+    rb_anchors anchors = rb_anchors_of(SIDE, SIDE);
+    rb_propose p = {.anchors = &anchors, .per_level = 4, .most = MOST, .threshold = 0.7f};
+    rb_exec dry = {.ops = &ops, .pool = pool, .scratch = rb_arena_dry(), .dry = true};
+    rb_exec x = {.ops = &ops, .pool = pool};
+    rb_rpn_maps maps;
+    for (int l = 0; l < RB_PYRAMID_LEVELS; l++) maps.scores[l] = scores, maps.codes[l] = codes;
+    maps.scores[3] = (float[4 * 4 * 3]){0}; /* 32 pixels a cell */
+    memcpy((float *)(uintptr_t)maps.scores[3], better, sizeof better);
+    rb_propose_run(&dry, &p, NULL, 0, 0, NULL);
+    CHECK_OK(rb_arena_open(&x.scratch, dry.scratch.high, "test", &err), &err);
+    int found = rb_propose_run(&x, &p, &maps, SIDE, SIDE, boxes);
+    float anchor[4], sides[MOST];
+    rb_anchor_box(&anchors, anchors.first[3] + 2, anchor);
+    assert_true(found > 2 && boxes[2] == fminf(anchor[2], SIDE) && boxes[3] == fminf(anchor[3], SIDE));
+    for (int i = 0; i < found; i++) {
+        const float *b = boxes + 4 * i;
+        sides[i] = fmaxf(b[2] - b[0], b[3] - b[1]);
+    }
+    assert_true(sides[1] <= 46 && sides[found - 1] > 46); /* the finest level's are 45 long at most */
+    rb_arena_close(&x.scratch);
+    rb_pool_close(&pool);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(codes_are_golden),      cmocka_unit_test(growth_is_limited),
-        cmocka_unit_test(anchors_are_golden),    cmocka_unit_test(cells_of_the_padding_are_not_valid),
-        cmocka_unit_test(suppression_is_greedy), cmocka_unit_test(the_best_are_selected),
+        cmocka_unit_test(codes_are_golden),        cmocka_unit_test(growth_is_limited),
+        cmocka_unit_test(anchors_are_golden),      cmocka_unit_test(cells_of_the_padding_are_not_valid),
+        cmocka_unit_test(suppression_is_greedy),   cmocka_unit_test(the_best_are_selected),
+        cmocka_unit_test(finer_levels_come_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
 }
