@@ -54,7 +54,8 @@ def table():
             gb = plan["activation_bytes_per_sample"] / 1e9
             reached = "" if goal is None else f"≤ {goal}: {'reached' if gb <= goal else '**not reached**'}"
             lines.append(f"| {title} | {model.upper()} | {cost['parameters']:,} | {macs(mac, cost)} | {cost['macs_run'] / 1e9:.2f} | {memory} | {gb:.3f} | {reached} | {ap} |")
-    return "\n".join(lines) + f"\n\nAt {a.side.replace('x', ' × ')}, float32, frozen norms; one more picture in the batch, all that a step keeps and works in."
+    return "\n".join(lines) + f"\n\nAt {a.side.replace('x', ' × ')}, float32, frozen norms; one more picture in the batch, all that a step keeps and works in. " \
+        "MACs formed here are without what Winograd's method saves in the 3×3 layers."
 
 
 def commands():
