@@ -329,8 +329,7 @@ static void predictions_come_in_every_form(void **state) {
     assert_true(has_file(pictures, "val_00001.jpg.png"));
     command_refuses(2, "was trained to segment",
                     "val --task classify --weights %s/weights/last.safetensors --data %s", whole, data);
-    command_refuses(1, "weights of a detector",
-                    "export --weights %s/weights/last.safetensors --out %s/x.onnx", whole, work);
+    command_works("export --weights %s/weights/last.safetensors --out %s/x.onnx", whole, work);
     command_refuses(2, "--saliency are for classifiers",
                     "predict --weights %s/weights/last.safetensors --source %s/images --saliency %s/s", whole,
                     data, work);

@@ -49,7 +49,7 @@ holds 'revbifpn ' 'train val predict plan inspect check export convert bench syn
 check 'revbifpn --' '--help --version'
 case_end
 case_begin "${shell}_options"
-check 'revbifpn train --mo' '--model --model-ema --model-ema-decay --model-ema-warmup --momentum'
+check 'revbifpn train --mo' '--model --model-ema --model-ema-decay --model-ema-warmup --momentum --mosaic'
 check 'revbifpn train --he' --help
 check 'revbifpn plan --max-mem' --max-memory
 case_end
