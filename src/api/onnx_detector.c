@@ -109,11 +109,8 @@ static void normalise(const revbifpn_detector *d, const uint8_t *bytes, const rb
 static rb_detect_draw fit(const rb_image *image, int width, int height) {
     double across = (double)width / image->width, down = (double)height / image->height;
     double scale = across < down ? across : down;
-    rb_detect_draw draw = {.width = (int)(image->width * scale + 0.5),
-                           .height = (int)(image->height * scale + 0.5)};
-    if (draw.width < 1) draw.width = 1;
-    if (draw.height < 1) draw.height = 1;
-    return draw;
+    int to_width = (int)(image->width * scale + 0.5), to_height = (int)(image->height * scale + 0.5);
+    return rb_detect_draw_whole(to_width < 1 ? 1 : to_width, to_height < 1 ? 1 : to_height, false);
 }
 
 revbifpn_status revbifpn_detector_input_read(revbifpn_detector *d, const char *path, int width, int height,
