@@ -172,7 +172,7 @@ static int learned_by_proposal(bool masks) {
     int32_t labels[] = {0, 1}, counts[] = {1, 0};
     open_detector(&w, 2, 1, masks);
     plan(&w, true, false);
-    rb_truth truth[PICTURES] = {{.boxes = objects, .labels = labels, .count = 2}};
+    rb_truth truth[PICTURES] = {{.boxes = objects, .labels = labels, .count = 2}, {.boxes = objects}};
     rb_pass pass = {.exec = &w.exec, .err = &err, .training = true};
     w.detector.model.image = w.image;
     w.detector.proposals = proposal;
