@@ -59,16 +59,11 @@ static int scaled(int side, double s) {
     return to < 1 ? 1 : to;
 }
 
-/* How much larger a picture becomes within limits. */
+/* How much larger a picture becomes within limits; sides are then ⌊s·side + ½⌋ (MMCV's rescale_size), at
+ * least 1. */
 static double scale_within(int width, int height, int long_side, int short_side) {
     int longer = width > height ? width : height, shorter = width < height ? width : height;
     return fmin((double)long_side / longer, (double)short_side / shorter);
-}
-
-void rb_detect_size(int width, int height, int long_side, int short_side, int *to_width, int *to_height) {
-    double s = scale_within(width, height, long_side, short_side);
-    *to_width = scaled(width, s);
-    *to_height = scaled(height, s);
 }
 
 int rb_detect_padded(int side) { return (side + STEP - 1) / STEP * STEP; }

@@ -31,8 +31,6 @@ revbifpn_status rb_detect_limits_parse(const char *text, const char *option, rb_
 #define RB_SCALE_LEAST 0.05
 #define RB_SCALE_MOST 10
 revbifpn_status rb_detect_limits_check(const rb_detect_limits *limits, rb_error *err) RB_CHECKED;
-/* MMCV's rescale_size: s = min(long/longer, short/shorter), sides ⌊s·side + ½⌋; at least 1. */
-void rb_detect_size(int width, int height, int long_side, int short_side, int *to_width, int *to_height);
 
 /* All that is drawn for one picture, whatever its size. */
 typedef struct rb_detect_chance {

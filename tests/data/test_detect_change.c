@@ -15,10 +15,10 @@ static void sizes_within_limits(void **state) {
                  {100, 4000, 33, 1333},  {1, 10000, 1, 1333},     {800, 800, 800, 800},
                  {1280, 720, 1333, 750}, {427, 640, 800, 1199}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        int w, h;
-        rb_detect_size(cases[i].w, cases[i].h, 1333, 800, &w, &h);
-        if (w != cases[i].to_w || h != cases[i].to_h)
-            fail_msg("%d x %d: %d x %d", cases[i].w, cases[i].h, w, h);
+        rb_detect_limits limits = {.long_side = 1333, .short_side = 800};
+        rb_detect_draw d = rb_detect_draw_for(&limits, cases[i].w, cases[i].h, false, NULL);
+        if (d.width != cases[i].to_w || d.height != cases[i].to_h)
+            fail_msg("%d x %d: %d x %d", cases[i].w, cases[i].h, d.width, d.height);
     }
     assert_int_equal(rb_detect_padded(1), 32);
     assert_int_equal(rb_detect_padded(1333), 1344);
