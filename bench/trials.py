@@ -12,14 +12,17 @@ def load(path):
 
 
 def run_all(path, keys, run, budget):
-    """run(*key) → a dict, for each key (words and numbers) that is missing; none is begun once `budget` seconds have passed."""
+    """run(*key) → a dict, for each key (words and numbers) that is missing; none is begun once `budget` seconds have passed. Several
+    processes may work on different keys of one file."""
     result, begun = load(path), time.monotonic()
     for key in keys:
         name = " ".join(str(part) for part in key)
         if name in result["runs"] or time.monotonic() - begun > budget:
             continue
-        result["runs"][name] = run(*key)
-        print(name, result["runs"][name], file=sys.stderr, flush=True)
+        found = run(*key)
+        print(name, found, file=sys.stderr, flush=True)
+        result = load(path)  # another process may have added to it
+        result["runs"][name] = found
         result.update(meter.machine())
         meter.save(path, result)
     return result
