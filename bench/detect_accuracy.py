@@ -3,19 +3,18 @@
 peers/train_detector.py on the same settings; draws the curves into docs/accuracy.md.
 
 usage: detect_accuracy.py --data FOLDER_WITH_THE_SETS [--command build/revbifpn] [--runs runs/detect_accuracy] [--sets a,b]
-                          [--sides peer,ours] [--official DIR --peer FILE.py --python PYTHON] [--epochs N] [--threads 2]
-                          [--budget SECONDS] [--out bench/results/detect-accuracy.json] [--docs docs]
+                          [--sides peer,ours] [--official DIR --peer FILE.py --python PYTHON] [--epochs 12] [--seeds 1]
+                          [--threads 2] [--budget SECONDS] [--out bench/results/detect-accuracy.json] [--docs docs]
        detect_accuracy.py --draw
 FOLDER_WITH_THE_SETS holds NAME/images and NAME/annotations/instances_{train,val}.json. Resumable: a run that is in the result
 file is not repeated, one of ours that was interrupted goes on, and none is begun once `budget` seconds have passed. Two processes
 with --threads 1 may share the sets of one file. PYTHON has PyTorch, OpenCV and pycocotools; without --peer that side is left out."""
-import argparse, os, sys
+import argparse, os, statistics, sys
 
 import curves, meter, trials
 
 SETS = {"bccd": "detect", "microcontrollers": "detect", "facades": "segment", "nuclei": "segment"}
-EPOCHS = {"bccd": 12, "microcontrollers": 12, "facades": 12, "nuclei": 12}  # at most 12, and what two cores do in 40 minutes
-FPN, FC, SIDE, BATCH, RATE, WARMUP, SEED = 64, 256, 320, 4, 0.01, 100, 0
+FPN, FC, SIDE, BATCH, RATE, WARMUP = 64, 256, 320, 4, 0.01, 100
 NAMES = {"peer": "PyTorch", "ours": "ours"}
 JUDGED = {"detect": "AP50 of boxes", "segment": "AP50 of masks"}
 
@@ -28,7 +27,8 @@ p.add_argument("--sides", default=",".join(NAMES))
 p.add_argument("--official")
 p.add_argument("--peer")
 p.add_argument("--python", default=sys.executable)
-p.add_argument("--epochs", type=int, help="of every set, instead of EPOCHS")
+p.add_argument("--epochs", type=int, default=12)
+p.add_argument("--seeds", type=int, default=1)
 p.add_argument("--threads", type=int, default=2)
 p.add_argument("--budget", type=float, default=float("inf"))
 p.add_argument("--out", default="bench/results/detect-accuracy.json")
@@ -40,45 +40,51 @@ here = os.path.dirname(os.path.abspath(__file__))
 
 def settings(name):
     """What both sides are told, in the same words."""
-    epochs = a.epochs or EPOCHS[name]
-    milestones = f"{epochs * 2 // 3},{epochs * 11 // 12}"
-    words = ["--task", SETS[name], "--model", "s0", "--fpn", FPN, "--fc", FC, "--imgsz", SIDE, "--epochs", epochs, "--batch", BATCH,
-             "--lr", RATE, "--milestones", milestones, "--warmup-steps", WARMUP, "--seed", SEED]
+    milestones = f"{a.epochs * 2 // 3},{a.epochs * 11 // 12}"
+    words = ["--task", SETS[name], "--model", "s0", "--fpn", FPN, "--fc", FC, "--imgsz", SIDE, "--epochs", a.epochs, "--batch", BATCH,
+             "--lr", RATE, "--milestones", milestones, "--warmup-steps", WARMUP]
     return [str(w) for w in words]
 
 
-def train(side, name):
-    words = [*settings(name), "--data", os.path.join(a.data, name), "--threads", str(a.threads)]
+def train(side, name, seed):
+    words = [*settings(name), "--seed", str(seed), "--data", os.path.join(a.data, name), "--threads", str(a.threads)]
+    run = os.path.join(a.runs, f"{side}-{name}-{seed}")
     if side == "ours":
-        column = "ap50" if SETS[name] == "detect" else "mask_ap50"
-        values = trials.train(a.command, os.path.join(a.runs, f"ours-{name}"), words, column)
+        values = trials.train(a.command, run, words, "ap50" if SETS[name] == "detect" else "mask_ap50")
     else:
         full = [a.python, os.path.join(here, "peers", "train_detector.py"), "--official", a.official, "--peer", a.peer, *words]
-        values = trials.by_epoch(os.path.join(a.runs, f"peer-{name}.log"), full, r"^epoch .* AP50 ([0-9.]+)")
-    return {"side": side, "set": name, "ap": values, "options": " ".join(settings(name))}
+        values = trials.by_epoch(run + ".log", full, r"^epoch .* AP50 ([0-9.]+)")
+    return {"side": side, "set": name, "seed": seed, "ap50": values, "options": " ".join(settings(name))}
 
 
 def train_all():
     os.makedirs(a.runs, exist_ok=True)
     sides = [s for s in a.sides.split(",") if s != "peer" or a.peer]
-    return trials.run_all(a.out, [(side, name) for name in a.sets.split(",") for side in sides], train, a.budget)
+    keys = [(side, name, seed) for seed in range(a.seeds) for name in a.sets.split(",") for side in sides]
+    return trials.run_all(a.out, keys, train, a.budget)
+
+
+def last(runs):
+    """Mean of the seeds after the last epoch, and from where to where they go."""
+    values = [r["ap50"][-1] for r in runs]
+    if not values:
+        return None, "not run"
+    mean = statistics.fmean(values)
+    return mean, f"{mean:.3f}" + (f" ({min(values):.3f} … {max(values):.3f}, {len(values)} seeds)" if len(values) > 1 else "")
 
 
 def page(result):
-    runs = result["runs"]
-    rows = ["| set | measure | ours | PyTorch | |", "|---|---|---|---|---|"]
+    rows = ["| set | measure | ours | PyTorch | ours is |", "|---|---|---|---|---|"]
     panels = {}
     for name, task in SETS.items():
-        both = {side: runs[f"{side} {name}"]["ap"] for side in NAMES if f"{side} {name}" in runs}
-        if not both:
-            continue
-        ours, theirs = (f"{both[side][-1]:.4f}" if side in both else "not run" for side in ("ours", "peer"))
-        verdict = "" if len(both) < 2 else "above" if both["ours"][-1] >= both["peer"][-1] else "**below**"
-        rows.append(f"| {name} | {JUDGED[task]} | {ours} | {theirs} | {verdict} |")
-        panels[f"{name}: {JUDGED[task]}"] = {side: [values] for side, values in both.items()}
+        runs = {side: [r for r in result["runs"].values() if (r["side"], r["set"]) == (side, name)] for side in NAMES}
+        (ours, our_text), (theirs, their_text) = last(runs["ours"]), last(runs["peer"])
+        verdict = "" if ours is None or theirs is None else "above" if ours >= theirs else "**below**"
+        rows.append(f"| {name} | {JUDGED[task]} | {our_text} | {their_text} | {verdict} |")
+        panels[f"{name}: {JUDGED[task]}"] = {side: [r["ap50"] for r in found] for side, found in runs.items()}
     curves.picture(os.path.join(a.docs, "detect-accuracy.svg"), panels, NAMES)
-    some = next(iter(runs.values()))
-    text = ["Written by `bench/detect_accuracy.py --data FOLDER --official DIR --peer FILE --python PYTHON`. S0 from nothing, one seed, with",
+    some = next(iter(result["runs"].values()))
+    text = ["Written by `bench/detect_accuracy.py --data FOLDER --official DIR --peer FILE --python PYTHON`. S0 from nothing, with",
             f"`{some['options']}` (or `--task segment`); after the last epoch. Decay 1e-4 on everything and flips are both sides' defaults.",
             "", *rows, "", "![average precision over the run](detect-accuracy.svg)", "",
             "Machine: {processor}, {date}, commit {commit}.".format(**result)]
