@@ -296,15 +296,17 @@ REVBIFPN_API revbifpn_status revbifpn_model_create(revbifpn *ctx, const revbifpn
 /* Writes weights, PyTorch's way when the name ends in .pth, .pt or .pth.tar, else safetensors, and
  * config.json beside them (one of another kind that is there already stays). */
 REVBIFPN_API revbifpn_status revbifpn_model_save(revbifpn_model *model, const char *path) REVBIFPN_CHECKED;
-/* Reads the weights in file `weights` and writes them to `out`, whose name gives the format: .safetensors, or
- * .pth, .pt, .pth.tar, which the published code takes with load_state_dict(torch.load(out,
- * weights_only=True)). The values stay as they are, to the bit; float16, bfloat16 and float64 become float32.
- * Both formats keep configuration, class names, preprocessing and grid; the rest of a checkpoint (optimizer,
- * epoch) is left out. key     of several state dicts in a PyTorch checkpoint the one to take, for instance
- * "state_dict_ema"; NULL: the one that revbifpn_model_load takes config  the network of a file that does not
- * say it; NULL: found as revbifpn_model_load does `out` appears whole or not at all. Errors: BAD_ARGUMENT
- * (another ending of `out`, no such key, `config` is another network than the file says), BAD_FILE (content
- * wrong, truncated, hostile; or tensors missing, of another shape, or too many), IO_FAILED, OUT_OF_MEMORY. */
+/* Reads the weights in file `weights`, a classifier's or a detector's, and writes them to `out`, whose name
+ * gives the format: .safetensors, or .pth, .pt, .pth.tar, which the published code (of a detector, one of
+ * MMDetection) takes with load_state_dict(torch.load(out, weights_only=True)). The values stay as they are,
+ * to the bit; float16, bfloat16 and float64 become float32. Both formats keep configuration, class names,
+ * preprocessing and grid; the rest of a checkpoint (optimizer, epoch) is left out.
+ *
+ * `key`: of several state dicts in a PyTorch checkpoint the one to take, for instance "state_dict_ema"; NULL:
+ * the one that revbifpn_model_load takes. `config`: the classifier of a file that does not say it; NULL:
+ * found as revbifpn_model_load does. `out` appears whole or not at all. Errors: BAD_ARGUMENT (another ending
+ * of `out`, no such key, `config` is another network than the file says), BAD_FILE (content wrong, truncated,
+ * hostile; or tensors missing, of another shape, or too many), IO_FAILED, OUT_OF_MEMORY. */
 REVBIFPN_API revbifpn_status revbifpn_convert(revbifpn *ctx, const char *weights, const char *out,
                                               const char *key,
                                               const revbifpn_model_config *config) REVBIFPN_CHECKED;

@@ -59,7 +59,9 @@ typedef struct revbifpn_detector revbifpn_detector;
 /* What a weights file is for. BAD_FILE, IO_FAILED. */
 REVBIFPN_API revbifpn_status revbifpn_weights_task(revbifpn *ctx, const char *path,
                                                    revbifpn_task *out) REVBIFPN_CHECKED;
-/* Loads weights that a detector's run has written. UNSUPPORTED for those of a classifier; BAD_FILE. */
+/* Loads weights that a detector's run has written, or MMDetection's of a RevBiFPN: their names of classes
+ * come from the checkpoint's "meta", their other numbers are the defaults. UNSUPPORTED for those of a
+ * classifier; BAD_FILE. */
 REVBIFPN_API revbifpn_status revbifpn_detector_load(revbifpn *ctx, const char *path,
                                                     revbifpn_detector **out) REVBIFPN_CHECKED;
 REVBIFPN_API void revbifpn_detector_free(revbifpn_detector **detector);
@@ -76,7 +78,7 @@ typedef struct revbifpn_detection {
     double x1, y1, x2, y2; /* corners in pixels of the picture, from its first corner */
     double score;
     int label;        /* class */
-    const char *name; /* of the class; "" when it has none */
+    const char *name; /* of the class; its number as text when it has none */
     const char *mask; /* COCO's compressed run lengths of a picture-sized mask; NULL without masks */
 } revbifpn_detection;
 /* Finds what is in an 8-bit RGB picture: *found of them, at most 100, the detector's until its next call. */

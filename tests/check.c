@@ -5,6 +5,9 @@
 #include <math.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/memory.h"
+
 void check_ok(revbifpn_status status, const rb_error *error, const char *what, const char *file, int line) {
     if (status == REVBIFPN_OK) return;
     print_error("%s:%d: %s failed with status %d: %s\n", file, line, what, (int)status,
@@ -92,4 +95,16 @@ void remove_folder(const char *path) { nftw(path, remove_entry, 16, FTW_DEPTH | 
 void skip_all(const char *why) {
     printf("SKIPPED: %s\n", why);
     exit(77);
+}
+
+void check_same_files(const char *a, const char *b) {
+    rb_error err;
+    unsigned char *x, *y;
+    size_t x_size, y_size;
+    CHECK_OK(rb_file_read(a, SIZE_MAX / 2, &x, &x_size, &err), &err);
+    CHECK_OK(rb_file_read(b, SIZE_MAX / 2, &y, &y_size, &err), &err);
+    bool same = x_size == y_size && !memcmp(x, y, x_size);
+    rb_free(x);
+    rb_free(y);
+    if (!same) fail_msg("%s and %s differ", a, b);
 }

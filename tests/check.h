@@ -43,6 +43,9 @@ bool command_is_missing(void);
 void make_folder(char path[4096]);
 void remove_folder(const char *path);
 
+/* Fails the test, naming both, unless the files have the same bytes. */
+void check_same_files(const char *a, const char *b);
+
 /* Prints why and ends the program with exit status 77: CTest counts it as skipped. Call it before running any
  * test. */
 _Noreturn void skip_all(const char *why);

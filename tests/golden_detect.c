@@ -48,7 +48,7 @@ static revbifpn_status create(detect_case *g, rb_error *err) {
     TRY(rb_config_named(json_string_value(json_object_get(g->root, "arch")), &backbone, err));
     backbone.drop = backbone.drop_path = 0;
     bool masks = json_is_true(json_object_get(g->root, "mask"));
-    revbifpn_detector_config c = rb_detector_default(&backbone, golden_integer(g->root, "classes"), masks);
+    revbifpn_detector_config c = rb_config_detector(&backbone, golden_integer(g->root, "classes"), masks);
     c.channels = golden_integer(g->root, "fpn");
     c.features = golden_integer(g->root, "fc");
     c.train_per_level = c.test_per_level = golden_integer(g->root, "rpn_pre");

@@ -8,7 +8,7 @@
 revbifpn_detector_config small_detector_config(int classes, bool masks) {
     revbifpn_model_config backbone = small_run_custom(4, 3);
     backbone.neck = 1;
-    revbifpn_detector_config c = rb_detector_default(&backbone, classes, masks);
+    revbifpn_detector_config c = rb_config_detector(&backbone, classes, masks);
     c.channels = 20;
     c.features = 36;
     c.test_per_level = 300;

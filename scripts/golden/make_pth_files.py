@@ -83,6 +83,9 @@ save("checkpoint.pth.tar", checkpoint())
 save("checkpoint-legacy.pth.tar", checkpoint(), **LEGACY)
 save("checkpoint-protocol5.pth.tar", checkpoint(), pickle_protocol=5)
 save("model-key.pt", {"epoch": 1, "model": small()})
+save("mmdetection.pth", {"meta": {"mmdet_version": "2.25.0", "CLASSES": ("red cell", 'a "b"', "größe"), "epoch": 12,
+                                  "hook_msgs": {}}, "state_dict": small()})
+save("mmdetection-one.pth", {"meta": {"CLASSES": "balloon"}, "state_dict": small()})  # a text: no list of names
 state = checkpoint()
 plain = collections.OrderedDict((k[len("module."):], v) for k, v in state["state_dict"].items())
 expected = {"views": values(tensors()), "small": values(small()), "checkpoint": values(plain),

@@ -21,21 +21,25 @@ struct revbifpn {
     rb_pool *pool;
 };
 
+/* The number of a class as text. */
+typedef char rb_class_number[12];
+
 struct revbifpn_model {
     revbifpn *ctx;
     rb_weights_info info;
     rb_model network;
     rb_exec exec; /* opened for batches of the shape `ready` */
     rb_shape ready;
-    bool backward;       /* … and for a backward pass after it */
-    uint8_t *input;      /* one batch of that shape … */
-    uint16_t *words;     /* … or this, when the network takes rasters */
-    char (*numbers)[12]; /* classes: their numbers as text, when they have no names; or NULL */
+    bool backward;            /* … and for a backward pass after it */
+    uint8_t *input;           /* one batch of that shape … */
+    uint16_t *words;          /* … or this, when the network takes rasters */
+    rb_class_number *numbers; /* of classes without names, once they are needed; or NULL */
 };
 
 struct revbifpn_detector {
     revbifpn *ctx;
-    rb_weights_info info; /* info.detector has its numbers */
+    rb_weights_info info;     /* info.detector has its numbers */
+    rb_class_number *numbers; /* of classes without names, once they are needed; or NULL */
     rb_detector network;
     rb_exec exec; /* opened for one picture of the shape `ready` */
     rb_shape ready;
@@ -47,6 +51,8 @@ struct revbifpn_detector {
     rb_text masks; /* … and their runs, one after the other, each ended by a zero */
 };
 
+/* Texts of 0 … classes-1, unless they are there already. */
+revbifpn_status rb_api_number_classes(int classes, rb_class_number **numbers, rb_error *err) RB_CHECKED;
 /* n,c,h,w into n,h,w,c, or back. */
 void rb_api_turn(const float *src, rb_shape shape, bool to_pixels, float *dst);
 /* The detector's executor and input for pictures of that shape; anew only when the shape changes. */

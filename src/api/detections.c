@@ -31,6 +31,7 @@ void revbifpn_detector_free(revbifpn_detector **handle) {
     rb_detect_room_close(&d->room);
     rb_spans_close(&d->spans);
     rb_text_close(&d->masks);
+    rb_free(d->numbers);
     rb_free(d->input);
     rb_free(d);
     *handle = NULL;
@@ -53,6 +54,7 @@ revbifpn_status revbifpn_detector_load(revbifpn *ctx, const char *path, revbifpn
     TRY(rb_detector_create(&d->network, &d->info.detector, &ctx->error));
     TRY(rb_params_allocate(&d->network.model.params, false, &ctx->error));
     TRY(rb_weights_read(file, &d->network.model.params, NULL, &ctx->error));
+    if (!d->info.class_count) TRY(rb_api_number_classes(d->info.detector.classes, &d->numbers, &ctx->error));
 fail:
     rb_tensor_file_close(&file);
     if (status) revbifpn_detector_free(out);
@@ -136,7 +138,7 @@ static revbifpn_status tell(revbifpn_detector *d, const revbifpn_image *image, c
                                         .y2 = (double)box[3],
                                         .score = (double)from->score,
                                         .label = from->label,
-                                        .name = name ? name : ""};
+                                        .name = name ? name : d->numbers[from->label]};
         if (d->found.masks) add_mask(d, i, box, image->width, image->height, &offset[i]);
     }
     if (d->masks.failed || d->spans.failed)

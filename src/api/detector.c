@@ -12,7 +12,7 @@ static revbifpn_detector_config default_detector(void) {
     revbifpn_status status = rb_config_named("s0", &backbone, &err);
     assert(status == REVBIFPN_OK);
     (void)status;
-    return rb_detector_default(&backbone, 80, false);
+    return rb_config_detector(&backbone, 80, false);
 }
 
 void revbifpn_init_detector_config(revbifpn_detector_config *out, size_t struct_size) {

@@ -36,6 +36,12 @@ static revbifpn_status open_set(judging *j, rb_error *err) {
     options.class_names = (const char *const *)info->classes;
     options.classes = info->class_count;
     TRY(rb_objects_open(&j->set, j->options->data, &options, err));
+    if (j->set.class_count != info->detector.classes) { /* weights without names take the data's */
+        status =
+            rb_fail(err, REVBIFPN_BAD_DATA, "%s: %d classes; the weights are for %d, and do not name them",
+                    j->options->data, j->set.class_count, info->detector.classes);
+        goto fail;
+    }
     j->data = (rb_detect_loader_options){
         .pictures = &j->set.val,
         .batch = 1,

@@ -1,10 +1,10 @@
 /* Trained models: load, save, recover a picture from its pyramid. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "api/context.h"
 #include "image/image.h"
-#include "io/pth.h"
 #include "model/config.h"
 
 static revbifpn_status prepare(revbifpn_model *model, rb_shape image, bool backward) {
@@ -73,33 +73,14 @@ fail:
     return status;
 }
 
-/* What the file says of itself, or `config` when it says nothing. */
-static revbifpn_status read_info(revbifpn *ctx, const rb_tensor_file *file,
-                                 const revbifpn_model_config *config, rb_weights_info *info) {
-    revbifpn_status status;
-    char difference[200];
-    const char *path = rb_tensor_file_path(file);
-    if (!config) return rb_weights_read_info(file, info, &ctx->error);
-    TRY(rb_api_check_config(config, &ctx->error));
-    *info =
-        (rb_weights_info){.config = *config, .preprocess = rb_preprocess_default(), .grid = RB_GRID_START};
-    if (!rb_tensor_file_metadata(file, "config")) return REVBIFPN_OK;
-    TRY(rb_weights_read_info(file, info, &ctx->error));
-    if (!rb_config_equal_architecture(&info->config, config, difference, sizeof difference))
-        status = rb_fail(&ctx->error, REVBIFPN_BAD_ARGUMENT, "%s: says itself that it is another network: %s",
-                         path, difference);
-fail:
-    return status;
-}
-
-static revbifpn_status load(revbifpn *ctx, const char *path, const char *key,
-                            const revbifpn_model_config *config, revbifpn_model **out) {
+revbifpn_status revbifpn_model_load(revbifpn *ctx, const char *path, revbifpn_model **out) {
+    RB_ENTER(ctx);
     revbifpn_status status;
     rb_tensor_file *file = NULL;
     rb_weights_info info = {0};
     *out = NULL;
-    TRY(rb_tensor_file_open_key(&file, path, key, &ctx->error));
-    TRY(read_info(ctx, file, config, &info));
+    TRY(rb_tensor_file_open(&file, path, &ctx->error));
+    TRY(rb_weights_read_info(file, &info, &ctx->error));
     if (info.detector.classes) {
         status = rb_fail(&ctx->error, REVBIFPN_UNSUPPORTED,
                          "%s: weights of a detector; this needs a classifier's", path);
@@ -117,31 +98,9 @@ fail:
     return status;
 }
 
-revbifpn_status revbifpn_model_load(revbifpn *ctx, const char *path, revbifpn_model **out) {
-    RB_ENTER(ctx);
-    return load(ctx, path, NULL, NULL, out);
-}
-
 revbifpn_status revbifpn_model_save(revbifpn_model *model, const char *path) {
     RB_ENTER(model->ctx);
     return rb_weights_save(path, &model->network.params, &model->info, NULL, &model->ctx->error);
-}
-
-revbifpn_status revbifpn_convert(revbifpn *ctx, const char *weights, const char *out, const char *key,
-                                 const revbifpn_model_config *config) {
-    RB_ENTER(ctx);
-    revbifpn_status status;
-    revbifpn_model *model = NULL;
-    static const char ending[] = ".safetensors";
-    size_t length = strlen(out), end = sizeof ending - 1;
-    if (!rb_pth_name(out) && (length <= end || strcmp(out + length - end, ending) != 0))
-        return rb_fail(&ctx->error, REVBIFPN_BAD_ARGUMENT,
-                       "%s: the name must end in .safetensors, .pth, .pt or .pth.tar", out);
-    TRY(load(ctx, weights, key, config, &model));
-    status = revbifpn_model_save(model, out);
-fail:
-    revbifpn_model_free(&model);
-    return status;
 }
 
 revbifpn_status revbifpn_model_prepare(revbifpn_model *model, int width, int height, double crop_pct,
@@ -181,6 +140,14 @@ void revbifpn_model_free(revbifpn_model **handle) {
 
 const revbifpn_model_config *revbifpn_model_configuration(const revbifpn_model *model) {
     return &model->info.config;
+}
+
+revbifpn_status rb_api_number_classes(int classes, rb_class_number **numbers, rb_error *err) {
+    if (*numbers) return REVBIFPN_OK;
+    *numbers = rb_alloc(rb_size_mul((size_t)classes, sizeof **numbers));
+    if (!*numbers) return rb_fail(err, REVBIFPN_OUT_OF_MEMORY, "out of memory for the classes' numbers");
+    for (int i = 0; i < classes; i++) snprintf((*numbers)[i], sizeof **numbers, "%d", i);
+    return REVBIFPN_OK;
 }
 
 const char *revbifpn_model_class(const revbifpn_model *model, int index) {

@@ -1,6 +1,5 @@
 /* Use of a trained model: prediction and evaluation. */
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "api/context.h"
@@ -71,17 +70,6 @@ fail:
     return status;
 }
 
-/* Texts of the classes' numbers, once, for those that have no name. */
-static revbifpn_status write_numbers(revbifpn_model *model) {
-    int classes = model->info.config.classes;
-    if (model->numbers || model->info.class_count >= classes) return REVBIFPN_OK;
-    model->numbers = rb_alloc(rb_size_mul((size_t)classes, sizeof *model->numbers));
-    if (!model->numbers)
-        return rb_fail(&model->ctx->error, REVBIFPN_OUT_OF_MEMORY, "out of memory for the classes' numbers");
-    for (int i = 0; i < classes; i++) snprintf(model->numbers[i], sizeof *model->numbers, "%d", i);
-    return REVBIFPN_OK;
-}
-
 /* Softmax over all classes, then the best of them. */
 static void fill(const revbifpn_model *model, revbifpn_prediction *best, int count) {
     const float *logits = model->network.logits;
@@ -106,7 +94,8 @@ revbifpn_status revbifpn_predict(revbifpn_model *model, const revbifpn_image *im
     TRY(need_classifier(model));
     if (capacity < 1)
         return rb_fail(&model->ctx->error, REVBIFPN_BAD_ARGUMENT, "topk %d: at least 1", capacity);
-    TRY(write_numbers(model));
+    if (model->info.class_count < model->info.config.classes)
+        TRY(rb_api_number_classes(model->info.config.classes, &model->numbers, &model->ctx->error));
     TRY(rb_api_forward(model, image, false, &pass));
     int count = capacity < model->info.config.classes ? capacity : model->info.config.classes;
     *found = count < BEST_MAX ? count : BEST_MAX;

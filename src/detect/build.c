@@ -6,23 +6,6 @@
 
 #include "detect/detector.h"
 
-revbifpn_detector_config rb_detector_default(const revbifpn_model_config *backbone, int classes, bool masks) {
-    revbifpn_detector_config c = {.struct_size = sizeof c, .backbone = *backbone, .classes = classes};
-    c.masks = masks;
-    c.backbone.classes = 0;
-    c.backbone.neck = true;
-    c.channels = 256;
-    c.features = 1024;
-    c.train_per_level = 2000;
-    c.test_per_level = c.train_proposals = c.test_proposals = 1000;
-    c.anchors_drawn = 256;
-    c.boxes_drawn = 512;
-    c.most_objects = 100;
-    c.long_side = 1333;
-    c.short_side = 800;
-    return c;
-}
-
 typedef struct builder {
     rb_detector *d;
     rb_error *err;

@@ -19,9 +19,6 @@
 #include "ops/mask_head/mask_head.h"
 #include "ops/roi_align/roi_align.h"
 
-/* The numbers of the HRNet configurations (spec 2.1), for a backbone and its classes. */
-revbifpn_detector_config rb_detector_default(const revbifpn_model_config *backbone, int classes, bool masks);
-
 /* A layer's tensors, indices into the parameter list. */
 typedef struct rb_layer {
     int wgt, bias;

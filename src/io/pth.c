@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "io/json_text.h"
 #include "io/pth_reader.h"
 
 #define REFUSE(p, ...) rb_fail((p)->err, REVBIFPN_BAD_FILE, __VA_ARGS__)
@@ -15,6 +16,7 @@ enum {
     NAME_MAX_BYTES = 500,
     METADATA_MAX = 16,            /* entries */
     METADATA_VALUE_MAX = 1 << 22, /* bytes */
+    CLASSES_MAX = 65535,
     DIMS = RB_TENSOR_MAX_DIMS
 };
 
@@ -188,14 +190,46 @@ fail:
     return status;
 }
 
-/* What this program's writer left in _metadata. */
+/* Whether all entries of a tuple or list, at least one, are texts without zeros. */
+static bool are_names(const rb_pickle *p, const rb_pickle_value *list) {
+    bool listed = list->kind == RB_PICKLE_TUPLE || list->kind == RB_PICKLE_LIST;
+    bool good = listed && list->as.items.count && list->as.items.count <= CLASSES_MAX;
+    for (uint32_t cell = good ? list->as.items.first : 0; good && cell; cell = p->cells[cell].next) {
+        const rb_pickle_value *v = &p->values[p->cells[cell].value];
+        good = v->kind == RB_PICKLE_TEXT && v->as.text.length <= NAME_MAX_BYTES &&
+               !memchr(p->bytes + v->as.text.start, 0, v->as.text.length);
+    }
+    return good;
+}
+
+/* The names of the classes in a checkpoint of MMDetection, {"meta": {"CLASSES": (…)}}, if it has some. */
+static revbifpn_status keep_class_names(rb_pth *pth, json_t *metadata) {
+    const rb_pickle *p = &pth->pickle;
+    const rb_pickle_value *list = &p->values[rb_pickle_get(p, rb_pickle_get(p, p->root, "meta"), "CLASSES")];
+    if (!are_names(p, list)) return REVBIFPN_OK;
+    json_t *names = json_array();
+    bool failed = !names;
+    for (uint32_t cell = list->as.items.first; cell && !failed; cell = p->cells[cell].next) {
+        const rb_pickle_value *v = &p->values[p->cells[cell].value];
+        const char *text = (const char *)p->bytes + v->as.text.start;
+        failed = json_array_append_new(names, json_stringn(text, v->as.text.length)) != 0;
+    }
+    char *text = failed ? NULL : json_dumps(names, JSON_COMPACT);
+    failed = !text || json_object_set_new(metadata, RB_PTH_CLASSES, json_string(text));
+    rb_json_free(text);
+    json_decref(names);
+    if (!failed) return REVBIFPN_OK;
+    return REFUSE(pth, "%s: meta: the names of CLASSES are no texts, or memory is out", pth->file->path);
+}
+
+/* What this program's writer left in _metadata; else what another one said of the classes. */
 static revbifpn_status read_metadata(rb_pth *pth, uint32_t dict) {
     const rb_pickle *p = &pth->pickle;
     uint32_t own = rb_pickle_get(p, rb_pickle_get(p, p->values[dict].more, "_metadata"), "revbifpn");
     json_t *metadata = json_object(), *header = json_pack("{s:o}", RB_TENSOR_METADATA, metadata);
     pth->file->header = header;
     if (!header) return rb_fail(pth->err, REVBIFPN_OUT_OF_MEMORY, "%s: out of memory", pth->file->path);
-    if (!is_dict(p, own)) return REVBIFPN_OK;
+    if (!is_dict(p, own)) return keep_class_names(pth, metadata);
     if (p->values[own].as.items.count > 2 * METADATA_MAX)
         return REFUSE(pth, "%s: _metadata: more than %d entries of revbifpn", pth->file->path, METADATA_MAX);
     for (uint32_t cell = p->values[own].as.items.first; cell; cell = p->cells[p->cells[cell].next].next) {

@@ -8,8 +8,8 @@
  *
  * (The tar files of before version 0.2, 2017, are not read.) A tensor is a view of a storage: offset, size,
  * stride; views may share one. The object is a state dict (names to tensors), or a checkpoint with one under
- * "state_dict", "model" or another key, whose other content is ignored. When all names begin with "module."
- * (DataParallel), that is taken off.
+ * "state_dict", "model" or another key, whose other content is ignored but for the names of the classes that
+ * MMDetection leaves in "meta". When all names begin with "module." (DataParallel), that is taken off.
  *
  * Written is the zip form: a state dict of PyTorch's own make, each tensor with a storage of its own that
  * begins at a multiple of 64 bytes. torch.load(weights_only=True) reads it. The metadata of io/weights.h is
@@ -18,6 +18,9 @@
 #define RB_IO_PTH_H
 
 #include "io/safetensors.h"
+
+/* The file's metadata when it has none of this program: CLASSES of "meta", a list of texts as JSON. */
+#define RB_PTH_CLASSES "meta.CLASSES"
 
 /* Whether the name ends in .pth, .pt or .pth.tar. */
 bool rb_pth_name(const char *path);

@@ -25,7 +25,7 @@ static inline int rb_raster_channels(int channels, int bits) {
 }
 
 typedef struct rb_weights_info {
-    revbifpn_model_config config; /* image_width, image_height: the training size, of detectors its limits */
+    revbifpn_model_config config;      /* image_width, image_height: a classifier's training size */
     revbifpn_detector_config detector; /* of a detector, whose backbone is `config`; else classes is 0 */
     rb_preprocess preprocess;
     int grid;

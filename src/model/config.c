@@ -280,3 +280,20 @@ bool rb_config_equal_architecture(const revbifpn_model_config *a, const revbifpn
     if (a->classes) compare_value(&d, "fc_features", -1, a->fc_features, b->fc_features);
     return !d.found;
 }
+
+revbifpn_detector_config rb_config_detector(const revbifpn_model_config *backbone, int classes, bool masks) {
+    revbifpn_detector_config c = {.struct_size = sizeof c, .backbone = *backbone, .classes = classes};
+    c.masks = masks;
+    c.backbone.classes = 0;
+    c.backbone.neck = true;
+    c.channels = 256;
+    c.features = 1024;
+    c.train_per_level = 2000;
+    c.test_per_level = c.train_proposals = c.test_proposals = 1000;
+    c.anchors_drawn = 256;
+    c.boxes_drawn = 512;
+    c.most_objects = 100;
+    c.long_side = 1333;
+    c.short_side = 800;
+    return c;
+}

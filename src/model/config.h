@@ -22,4 +22,7 @@ revbifpn_status rb_config_check(const revbifpn_model_config *config, rb_error *e
 bool rb_config_equal_architecture(const revbifpn_model_config *a, const revbifpn_model_config *b,
                                   char *difference, size_t size);
 
+/* A detector of that backbone with the numbers of MMDetection's HRNet configurations (spec 2.1). */
+revbifpn_detector_config rb_config_detector(const revbifpn_model_config *backbone, int classes, bool masks);
+
 #endif

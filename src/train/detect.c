@@ -117,7 +117,7 @@ fail:
 static revbifpn_status build(rb_trainer *t, rb_error *err) {
     revbifpn_status status;
     rb_detect_run *d = t->detect;
-    revbifpn_detector_config c = rb_detector_default(&t->args.model, d->data.class_count, wants_masks(t));
+    revbifpn_detector_config c = rb_config_detector(&t->args.model, d->data.class_count, wants_masks(t));
     c.channels = t->args.fpn;
     c.features = t->args.fc;
     c.most_objects = d->train_plan.most_objects;
@@ -147,6 +147,7 @@ static revbifpn_status prepare(rb_trainer *t, rb_error *err) {
     rb_detect_run *d = t->detect;
     int count = d->data.class_count;
     t->info.detector = d->detector.config;
+    strcpy(t->info.preprocess.interpolation, "bilinear");
     d->padding = rb_alloc((size_t)t->args.batch * PATCHES * sizeof *d->padding);
     d->truth = rb_alloc((size_t)t->args.batch * sizeof *d->truth);
     char **names = rb_alloc((size_t)count * sizeof *names);

@@ -114,7 +114,7 @@ static void hold(const figures *f, bool masks) {
     revbifpn_detector_cost total;
     seen s = {0};
     CHECK_OK(rb_config_named(f->name, &backbone, &err), &err);
-    revbifpn_detector_config config = rb_detector_default(&backbone, 80, masks);
+    revbifpn_detector_config config = rb_config_detector(&backbone, 80, masks);
     CHECK_OK(rb_detector_create(&d, &config, &err), &err);
     CHECK_OK(rb_detector_cost(&d, 1344, 800, see, &s, &total, &err), &err);
     uint64_t plain = f->conv + f->biases + f->upsampled + f->head + (masks ? mask_macs : 0);

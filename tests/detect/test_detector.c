@@ -56,7 +56,7 @@ static void open_detector(world *w, int objects, int threads, bool masks) {
     revbifpn_model_config backbone;
     *w = (world){.image = {PICTURES, HEIGHT, WIDTH, 3}};
     CHECK_OK(rb_config_named("s0", &backbone, &err), &err);
-    revbifpn_detector_config c = rb_detector_default(&backbone, 3, masks);
+    revbifpn_detector_config c = rb_config_detector(&backbone, 3, masks);
     c.channels = CHANNELS;
     c.features = 40;
     c.train_per_level = 300;

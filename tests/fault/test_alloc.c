@@ -194,6 +194,16 @@ fail:
     return status;
 }
 
+/* A checkpoint of MMDetection, whose names of classes become metadata. */
+static revbifpn_status read_checkpoint(rb_error *err) {
+    rb_tensor_file *file = NULL;
+    revbifpn_status status = rb_tensor_file_open(&file, source_path("tests/io/pth/mmdetection.pth"), err);
+    if (!status && !rb_tensor_file_metadata(file, RB_PTH_CLASSES))
+        status = rb_fail(err, REVBIFPN_BAD_FILE, "the names are lost");
+    rb_tensor_file_close(&file);
+    return status;
+}
+
 /* A run with itself, whose tensors are hashed; arguments included. */
 static revbifpn_status compare_runs(rb_error *err) {
     revbifpn *ctx = NULL;
@@ -368,6 +378,7 @@ static void networks(void **state) {
     fail_each("maps, gradient, text", look_inside, true);
     fail_each("evaluate", evaluate, true);
     fail_each("convert", convert, true);
+    fail_each("a checkpoint", read_checkpoint, true);
 }
 
 static void training(void **state) {
@@ -403,6 +414,7 @@ static void json_writing(void **state) {
     json_too = true;
     json_set_alloc_funcs(rb_alloc, rb_free);
     fail_each("JSON: create, save", create_and_plan, true);
+    fail_each("JSON: a checkpoint", read_checkpoint, true);
     json_set_alloc_funcs(malloc, free);
     json_too = false;
 }

@@ -78,6 +78,7 @@ static const struct {
              {"small.pth", "small", NULL},
              {"small-legacy.pth", "small", NULL},
              {"model-key.pt", "small", NULL},
+             {"mmdetection.pth", "small", NULL},
              {"model-key.pt", "small", "model"},
              {"checkpoint.pth.tar", "checkpoint", NULL},
              {"checkpoint.pth.tar", "checkpoint", "state_dict"},
@@ -117,6 +118,25 @@ static void views_stay_views(void **state) {
     assert_false(rb_tensor_file_find(file, "plain")->strided);
     assert_string_equal(rb_tensor_file_at(file, 0)->name, "plain"); /* in the order of the state dict */
     rb_tensor_file_close(&file);
+}
+
+static void expect_class_names(const char *name, const char *names) {
+    rb_error err;
+    rb_tensor_file *file;
+    CHECK_OK(rb_tensor_file_open(&file, fixture(name), &err), &err);
+    const char *found = rb_tensor_file_metadata(file, RB_PTH_CLASSES);
+    if (names)
+        assert_string_equal(found, names);
+    else
+        assert_null(found);
+    rb_tensor_file_close(&file);
+}
+
+static void names_of_classes_that_mmdetection_left_are_kept(void **state) {
+    (void)state;
+    expect_class_names("mmdetection.pth", "[\"red cell\",\"a \\\"b\\\"\",\"größe\"]");
+    expect_class_names("mmdetection-one.pth", NULL);
+    expect_class_names("checkpoint.pth.tar", NULL);
 }
 
 static void keys_are_looked_for(void **state) {
@@ -162,9 +182,11 @@ static bool try_it(const char *set, bool whole) {
 
 static void truncation_at_every_byte_gives_an_error_or_the_values(void **state) {
     (void)state;
-    static const char *const files[][2] = {
-        {"small.pth", "small"}, {"small-legacy.pth", "small"}, {"checkpoint-legacy.pth.tar", "checkpoint"}};
-    for (int f = 0; f < 3; f++) {
+    static const char *const files[][2] = {{"small.pth", "small"},
+                                           {"small-legacy.pth", "small"},
+                                           {"checkpoint-legacy.pth.tar", "checkpoint"},
+                                           {"mmdetection.pth", "small"}};
+    for (int f = 0; f < 4; f++) {
         size_t size;
         unsigned char *data = slurp(fixture(files[f][0]), &size);
         for (size_t n = 0; n < size; n++) {
@@ -181,9 +203,9 @@ static void truncation_at_every_byte_gives_an_error_or_the_values(void **state) 
 static void random_damage_never_crashes(void **state) {
     (void)state;
     static const char *const files[] = {"small.pth", "small-legacy.pth", "checkpoint.pth.tar",
-                                        "views-protocol4.pth"};
+                                        "views-protocol4.pth", "mmdetection.pth"};
     rb_rng rng = rb_rng_open(1, RB_PURPOSE_TEST, 0, 0);
-    for (int f = 0; f < 4; f++) {
+    for (int f = 0; f < 5; f++) {
         size_t size;
         int opened = 0, rounds = 3000;
         unsigned char *data = slurp(fixture(files[f]), &size), *copy = rb_alloc(size);
@@ -389,6 +411,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_form_gives_the_values),
         cmocka_unit_test(views_stay_views),
+        cmocka_unit_test(names_of_classes_that_mmdetection_left_are_kept),
         cmocka_unit_test(keys_are_looked_for),
         cmocka_unit_test(truncation_at_every_byte_gives_an_error_or_the_values),
         cmocka_unit_test(random_damage_never_crashes),

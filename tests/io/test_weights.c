@@ -2,7 +2,6 @@
  * name. */
 #include "check.h"
 
-#include "base/file.h"
 #include "io/args.h"
 #include "io/weights.h"
 #include "model/config.h"
@@ -81,18 +80,11 @@ static void equal_weights_give_equal_files(void **state) {
     (void)state;
     setup s;
     char other[4200];
-    unsigned char *a, *b;
-    size_t a_size, b_size;
     open_setup(&s, "s0", 2);
     snprintf(other, sizeof other, "%s/other", s.folder);
     CHECK_OK(rb_weights_save(s.path, &s.model.params, &s.info, NULL, &s.err), &s.err);
     CHECK_OK(rb_weights_save(other, &s.model.params, &s.info, NULL, &s.err), &s.err);
-    CHECK_OK(rb_file_read(s.path, SIZE_MAX / 2, &a, &a_size, &s.err), &s.err);
-    CHECK_OK(rb_file_read(other, SIZE_MAX / 2, &b, &b_size, &s.err), &s.err);
-    assert_int_equal(a_size, b_size);
-    assert_memory_equal(a, b, a_size);
-    rb_free(a);
-    rb_free(b);
+    check_same_files(s.path, other);
     close_setup(&s);
 }
 
