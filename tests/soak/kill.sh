@@ -2,29 +2,44 @@
 # Kills short runs with SIGKILL at random moments, resumes them with other numbers of threads, kills again, and wants
 # the bytes of the run that nothing disturbed: weights, results.csv, steps.jsonl, tensors.hash. Counts only kills that
 # hit a living run.
-# usage: kill.sh BUILD [KILLS [SEED]]    default: 200 kills, seed 1
+# usage: kill.sh BUILD [KILLS [SEED [TASK]]]    default: 200 kills, seed 1, classify; or segment
 set -euo pipefail
 export LC_ALL=C
 
-command=$(realpath "${1:?usage: kill.sh BUILD [KILLS [SEED]]}")/revbifpn
+command=$(realpath "${1:?usage: kill.sh BUILD [KILLS [SEED [TASK]]]}")/revbifpn
 kills=${2:-200}
 RANDOM=${3:-1}
-recipes=("" "--checkpoint-steps 1" "--model-ema --opt rmsproptf --lr 0.01 --accumulate 2" "--hash tensor --checkpoint-steps 2")
+task=${4:-classify}
 files="weights/last.safetensors weights/best.safetensors results.csv steps.jsonl"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-cat > "$work/tiny.json" << 'JSON'
-{"base": "s0", "name": "tiny", "streams": 2, "widths": [48, 48], "expansions": [1, 2], "squeeze_ratios": [0, 0.25],
- "blocks_per_level": 1, "extension_levels": 1, "head_widths": [48, 48], "head_expansions": [1, 2], "fc_features": 32,
- "drop": 0.1, "drop_path": 0.1, "image_width": 32, "image_height": 32}
+if [ "$task" = classify ]; then
+    streams=2 settings=(--batch 8) drawn=(--images 73 --val-images 18 --imgsz 40)
+    recipes=("" "--checkpoint-steps 1" "--model-ema --opt rmsproptf --lr 0.01 --accumulate 2"
+        "--hash tensor --checkpoint-steps 2")
+else
+    streams=4 settings=(--task "$task" --batch 2 --imgsz 64 --fpn 8 --fc 8 --lr 0.005)
+    drawn=(--images 14 --val-images 4 --imgsz 64 --objects 3)
+    recipes=("" "--checkpoint-steps 1 --accumulate 2" "--mosaic 0.5 --close-mosaic 1 --scale-jitter 0.5..1.5 --color-jitter 0.4"
+        "--hash tensor --checkpoint-steps 2 --scales 48..64")
+fi
+turns() { # A B: by turns, for all streams
+    local values=("$1" "$2")
+    printf '%s' "$1"
+    for ((i = 1; i < streams; i++)); do printf ', %s' "${values[i % 2]}"; done
+}
+cat > "$work/tiny.json" << JSON
+{"base": "s0", "name": "tiny", "streams": $streams, "widths": [$(turns 48 48)], "expansions": [$(turns 1 2)],
+ "squeeze_ratios": [$(turns 0 0.25)], "blocks_per_level": 1, "extension_levels": 1, "head_widths": [$(turns 48 48)],
+ "head_expansions": [$(turns 1 2)], "fc_features": 32, "drop": 0.1, "drop_path": 0.1, "image_width": 32, "image_height": 32}
 JSON
-"$command" synth --out "$work/data" --images 73 --val-images 18 --classes 3 --imgsz 40 > "$work/log"
+"$command" synth --out "$work/data" --classes 3 "${drawn[@]}" > "$work/log"
 
 begin() { # RUN RECIPE: the command line of a new run
     # shellcheck disable=SC2206
-    line=("$command" train --data "$work/data" --model "$work/tiny.json" --epochs 3 --batch 8 --seed 7 --out "$work/$1"
-        --threads 2 ${recipes[$2]})
+    line=("$command" train --data "$work/data" --model "$work/tiny.json" --epochs 3 --seed 7 --out "$work/$1"
+        --threads 2 "${settings[@]}" ${recipes[$2]})
 }
 resume() { line=("$command" train --resume "$work/run" --threads $((RANDOM % 3 + 1)) --workers $((RANDOM % 3))); }
 to_its_end() { "${line[@]}" > "$work/log" 2>&1 || { echo "exit $?: ${line[*]}: $(cat "$work/log")"; exit 1; }; }
@@ -48,7 +63,7 @@ killed() {
 start=$(milliseconds)
 for r in "${!recipes[@]}"; do begin "whole$r" "$r" && to_its_end; done
 time=$((($(milliseconds) - start) / ${#recipes[@]}))
-echo "[ RUN      ] $kills kills, seed ${3:-1}, a run takes $time ms"
+echo "[ RUN      ] $kills kills, seed ${3:-1}, $task, a run takes $time ms"
 done=0 runs=0 early=0
 while [ $done -lt "$kills" ]; do
     r=$((runs++ % ${#recipes[@]}))
