@@ -71,13 +71,17 @@ int cli_detector_run(const cli_args *args, revbifpn_train_config *c) {
     return CLI_OK;
 }
 
-int cli_weights_task(const cli_args *args, revbifpn *ctx, revbifpn_task *out) {
+const char *cli_task_name(revbifpn_task task) {
     static const char *const names[] = {"classify", "detect", "segment"};
+    return names[task];
+}
+
+int cli_weights_task(const cli_args *args, revbifpn *ctx, revbifpn_task *out) {
     const char *path = cli_text(args, "weights"), *task = cli_text(args, "task");
     revbifpn_status status = revbifpn_weights_task(ctx, path, out);
     if (status != REVBIFPN_OK) return cli_report(args, ctx, status);
-    if (task && strcmp(task, names[*out]) != 0)
-        return cli_usage(args, "--task %s: %s was trained to %s", task, path, names[*out]);
+    if (task && strcmp(task, cli_task_name(*out)) != 0)
+        return cli_usage(args, "--task %s: %s was trained to %s", task, path, cli_task_name(*out));
     return CLI_OK;
 }
 

@@ -13,6 +13,8 @@ bool cli_detects(const cli_args *args);
 revbifpn_status cli_detector(const cli_args *args, revbifpn *ctx, revbifpn_detector_config *out);
 
 revbifpn_task cli_task(const cli_args *args);
+/* The word for it on the command line. */
+const char *cli_task_name(revbifpn_task task);
 /* What --task, --fpn, --fc, --imgsz, --scales and --scale-jitter say of a run that trains one; its data names
  * the classes. BAD_ARGUMENT is told on stderr: CLI_OK or CLI_USAGE. */
 int cli_detector_run(const cli_args *args, revbifpn_train_config *config);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "detector.h"
 #include "print.h"
 
 /* These hold for the rest of the run, not for all of it. */
@@ -56,6 +57,15 @@ bool cli_resume_repeats(const cli_args *args) {
     for (int i = 0; args->verb->options[i].name; i++)
         if (args->values[i].given && !is_changeable(args->verb->options[i].name)) return true;
     return false;
+}
+
+void cli_resume_task(cli_args *args, revbifpn *ctx) {
+    char path[4400], message[CLI_MESSAGE];
+    revbifpn_task task;
+    if (cli_given(args, "task")) return;
+    snprintf(path, sizeof path, "%.4300s/checkpoint.safetensors", cli_text(args, "resume"));
+    if (revbifpn_weights_task(ctx, path, &task) == REVBIFPN_OK)
+        cli_set(args, "task", strlen("task"), cli_task_name(task), CLI_FILE, message);
 }
 
 /* The run's value as it would be typed: args.json has choices and flags as numbers. */

@@ -329,6 +329,7 @@ static int train(cli_args *args, cli_layers *layers) {
         code = cli_usage(args, "--out and --resume exclude each other");
     if (!code) code = cli_open_watched(args, asked_to_stop, &r.ctx);
     if (code) return code;
+    if (resume && cli_resume_repeats(args)) cli_resume_task(args, r.ctx);
     revbifpn_train_config config = revbifpn_default_train();
     config.origins = cli_origins(args, resume, layers);
     code = configure(&r, &config, name, stats);

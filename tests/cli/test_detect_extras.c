@@ -214,10 +214,15 @@ static void wrong_arguments_are_refused(void **state) {
     command_refuses(2, "--scale-jitter is for --task", "train --data %s --scale-jitter 0.5..1.5", data);
     assert_false(has_file(nowhere, "args.json"));
     char again[4400];
-    put(again, sizeof again, "--resume %s --task segment --data %s --mosaic 0.3 --scale-jitter 0.5..1.4",
-        whole, data);
-    command_refuses(2, "--mosaic is 0.6, now 0.3", "train %s", again);
-    command_refuses(2, "--scale-jitter is 1.5, now 1.4", "train %s", again);
+    static const char *const tasks[] = {"", "--task segment"}; /* the run says it itself */
+    for (int i = 0; i < 2; i++) {
+        put(again, sizeof again, "--resume %s %s --data %s --mosaic 0.3 --scale-jitter 0.5..1.4", whole,
+            tasks[i], data);
+        command_refuses(2, "--mosaic is 0.6, now 0.3", "train %s", again);
+        command_refuses(2, "--scale-jitter is 1.5, now 1.4", "train %s", again);
+    }
+    command_refuses(2, "--task is segment, now detect", "train --resume %s --task detect", whole);
+    command_refuses(2, "--imgsz is", "train --resume %s --imgsz 512", whole);
 }
 
 static int prepare(void **state) {
