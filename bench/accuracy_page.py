@@ -1,7 +1,7 @@
 """The classifiers' part of docs/accuracy.md and docs/accuracy.svg, made from what bench/accuracy.py measured."""
 import os, statistics
 
-import curves, meter
+import curves, meter, trials
 
 NAMES = {"published": "published code, plain recipe", "plain": "ours, plain recipe", "finetune": "ours, --recipe finetune"}
 
@@ -17,19 +17,6 @@ sides: a difference inside it says nothing. It is above 0 when ours is better.
 """
 
 
-def mean_and_spread(values):
-    return statistics.mean(values), (statistics.stdev(values) if len(values) > 1 else float("nan"))
-
-
-def compared(ours, published):
-    """The difference of the means, and what of it may be chance."""
-    (m1, s1), (m2, s2) = mean_and_spread(ours), mean_and_spread(published)
-    if min(len(ours), len(published)) < 2:
-        return f"{m1 - m2:+.4f}", "one seed: no noise known"
-    noise = 2 * (s1 * s1 / len(ours) + s2 * s2 / len(published)) ** 0.5
-    return f"{m1 - m2:+.4f} ± {noise:.4f}", "above" if m1 >= m2 else "within" if m1 - m2 >= -noise else "**below**"
-
-
 def finals(runs):
     return [r["top1"][-1] for r in runs]
 
@@ -41,7 +28,7 @@ def table(sets):
             if not runs:
                 continue
             last, shape = finals(runs), f"{runs[0]['side_pixels']}, {len(runs[0]['top1'])}"
-            against = ("", "") if side == "published" or not sides["published"] else compared(last, finals(sides["published"]))
+            against = ("", "") if side == "published" or not sides["published"] else trials.compared(last, finals(sides["published"]))
             rows.append(f"| {name} | {shape} | {NAMES[side]} | {', '.join(f'{t:.4f}' for t in last)} | {statistics.mean(last):.4f} "
                         f"| {against[0]} | {against[1]} |")
     return rows

@@ -9,7 +9,7 @@ usage: detect_accuracy.py --data FOLDER_WITH_THE_SETS [--command build/revbifpn]
 FOLDER_WITH_THE_SETS holds NAME/images and NAME/annotations/instances_{train,val}.json. Resumable: a run that is in the result
 file is not repeated, one of ours that was interrupted goes on, and none is begun once `budget` seconds have passed. Two processes
 with --threads 1 may share the sets of one file. PYTHON has PyTorch, OpenCV and pycocotools; without --peer that side is left out."""
-import argparse, os, statistics, sys
+import argparse, os, sys
 
 import curves, meter, trials
 
@@ -64,23 +64,15 @@ def train_all():
     return trials.run_all(a.out, keys, train, a.budget)
 
 
-def last(runs):
-    """Mean of the seeds after the last epoch, and from where to where they go."""
-    values = [r["ap50"][-1] for r in runs]
-    if not values:
-        return None, "not run"
-    mean = statistics.fmean(values)
-    return mean, f"{mean:.3f}" + (f" ({min(values):.3f} … {max(values):.3f}, {len(values)} seeds)" if len(values) > 1 else "")
-
-
 def page(result):
-    rows = ["| set | measure | ours | PyTorch | ours is |", "|---|---|---|---|---|"]
+    rows = ["| set | measure | ours, by seed | PyTorch, by seed | ours against PyTorch ± seed noise | |", "|---|---|---|---|---|---|"]
     panels = {}
     for name, task in SETS.items():
         runs = {side: [r for r in result["runs"].values() if (r["side"], r["set"]) == (side, name)] for side in NAMES}
-        (ours, our_text), (theirs, their_text) = last(runs["ours"]), last(runs["peer"])
-        verdict = "" if ours is None or theirs is None else "above" if ours >= theirs else "**below**"
-        rows.append(f"| {name} | {JUDGED[task]} | {our_text} | {their_text} | {verdict} |")
+        last = {side: [r["ap50"][-1] for r in sorted(found, key=lambda r: r["seed"])] for side, found in runs.items()}
+        said = [", ".join(f"{v:.3f}" for v in last[side]) or "not run" for side in ("ours", "peer")]
+        difference, verdict = trials.compared(last["ours"], last["peer"]) if all(last.values()) else ("", "")
+        rows.append(f"| {name} | {JUDGED[task]} | {said[0]} | {said[1]} | {difference} | {verdict} |")
         panels[f"{name}: {JUDGED[task]}"] = {side: [r["ap50"] for r in found] for side, found in runs.items()}
     curves.picture(os.path.join(a.docs, "detect-accuracy.svg"), panels, NAMES)
     some = next(iter(result["runs"].values()))

@@ -1,5 +1,5 @@
 """Runs that take hours, in a file of results: those that it has are not repeated, and each is saved when it ends."""
-import csv, json, os, re, subprocess, sys, time
+import csv, json, os, re, statistics, subprocess, sys, time
 
 import meter
 
@@ -45,3 +45,16 @@ def train(command, run, words, column):
     subprocess.run([str(w) for w in [command, "train", *start, "--progress", "none"]], check=True)
     with open(os.path.join(run, "results.csv")) as f:
         return [float(row[column]) for row in csv.DictReader(f)]
+
+
+def mean_and_spread(values):
+    return statistics.mean(values), (statistics.stdev(values) if len(values) > 1 else float("nan"))
+
+
+def compared(ours, published):
+    """The difference of the means ± what of it may be chance (twice its standard error, by the spread of the seeds), and a verdict."""
+    (m1, s1), (m2, s2) = mean_and_spread(ours), mean_and_spread(published)
+    if min(len(ours), len(published)) < 2:
+        return f"{m1 - m2:+.4f}", "one seed: no noise known"
+    noise = 2 * (s1 * s1 / len(ours) + s2 * s2 / len(published)) ** 0.5
+    return f"{m1 - m2:+.4f} ± {noise:.4f}", "above" if m1 >= m2 else "within" if m1 - m2 >= -noise else "**below**"
