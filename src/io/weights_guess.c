@@ -51,12 +51,6 @@ static traits look(const rb_tensor_file *file) {
     return t;
 }
 
-/* Within the limits that a detector's metadata has. */
-static bool plausible(const traits *t) {
-    return t->detector.classes <= 65535 && t->detector.channels > 0 && t->detector.channels <= 4096 &&
-           t->detector.features > 0 && t->detector.features <= 65536;
-}
-
 static revbifpn_status find_published(const rb_tensor_file *file, const traits *t, revbifpn_model_config *out,
                                       rb_error *err) {
     for (int i = 0; i < 7; i++) {
@@ -64,8 +58,7 @@ static revbifpn_status find_published(const rb_tensor_file *file, const traits *
         snprintf(name, sizeof name, "s%d", i);
         revbifpn_status status = rb_config_named(name, out, err);
         if (status != REVBIFPN_OK) return status;
-        if (out->widths[0] != t->width || t->classes > 1000000 || (t->detector.classes && !plausible(t)))
-            continue;
+        if (out->widths[0] != t->width || t->classes > 1000000) continue;
         out->classes = (int)t->classes;
         out->neck = t->neck;
         return REVBIFPN_OK;
@@ -83,16 +76,26 @@ static revbifpn_status find_published(const rb_tensor_file *file, const traits *
         rb_tensor_file_path(file));
 }
 
+/* Within the limits that a detector's metadata has. */
+static bool plausible(const traits *t) {
+    return t->detector.classes <= 65535 && t->detector.channels > 0 && t->detector.channels <= 4096 &&
+           t->detector.features > 0 && t->detector.features <= 65536;
+}
+
 /* The detector's numbers are MMDetection's where no tensor says them. */
 static revbifpn_status describe_detector(const rb_tensor_file *file, const traits *t, rb_weights_info *info,
                                          rb_error *err) {
     revbifpn_detector_config *d = &info->detector;
-    const char *classes = rb_tensor_file_metadata(file, RB_PTH_CLASSES);
+    const char *path = rb_tensor_file_path(file), *classes = rb_tensor_file_metadata(file, RB_PTH_CLASSES);
+    if (!plausible(t))
+        return rb_fail(err, REVBIFPN_BAD_FILE,
+                       "%s: a detector of %" PRId64 " classes, %" PRId64 " channels, %" PRId64 " features",
+                       path, t->detector.classes, t->detector.channels, t->detector.features);
     *d = rb_config_detector(&info->config, (int)t->detector.classes, t->detector.masks);
     d->channels = (int)t->detector.channels;
     d->features = (int)t->detector.features;
     strcpy(info->preprocess.interpolation, "bilinear");
-    return classes ? rb_classes_from_json(rb_tensor_file_path(file), classes, info, err) : REVBIFPN_OK;
+    return classes ? rb_classes_from_json(path, classes, info, err) : REVBIFPN_OK;
 }
 
 revbifpn_status rb_weights_guess(const rb_tensor_file *file, rb_weights_info *info, rb_error *err) {

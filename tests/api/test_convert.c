@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include "api/session.h"
 #include "base/file.h"
 #include "golden_case.h"
 #include "golden_compare.h"
@@ -13,26 +14,6 @@
 #include "plain_weights.h"
 
 enum { CLASSES = 10, BATCH = 2 };
-
-static revbifpn *ctx;
-static char folder[4096];
-
-static void ok(revbifpn_status status) {
-    if (status) fail_msg("%s", revbifpn_message(ctx));
-}
-
-static void refused(revbifpn_status status, revbifpn_status wanted, const char *reason) {
-    if (status != wanted || !strstr(revbifpn_message(ctx), reason))
-        fail_msg("wanted %d with '%s', got %d: %s", (int)wanted, reason, (int)status, revbifpn_message(ctx));
-}
-
-static const char *inside(const char *name) {
-    static char path[8][4300];
-    static int next;
-    char *p = path[next++ % 8];
-    snprintf(p, sizeof path[0], "%s/%s", folder, name);
-    return p;
-}
 
 /* S0 with the golden weights, class names and a preprocessing of its own, in a.safetensors; plain.safetensors
  * has the tensors alone, as another program would write them. */

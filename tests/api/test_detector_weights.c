@@ -2,35 +2,15 @@
  * MMDetection's names with or without something that describes them. */
 #include "check.h"
 
-#include <revbifpn.h>
 #include <unistd.h>
 
+#include "api/session.h"
 #include "image/image.h"
 #include "model/config.h"
 #include "plain_weights.h"
 #include "small_detector.h"
 
 enum { CLASSES = 3, SIDE = 96 };
-
-static revbifpn *ctx;
-static char folder[4096];
-
-static void ok(revbifpn_status status) {
-    if (status) fail_msg("%s", revbifpn_message(ctx));
-}
-
-static void refused(revbifpn_status status, revbifpn_status wanted, const char *reason) {
-    if (status != wanted || !strstr(revbifpn_message(ctx), reason))
-        fail_msg("wanted %d with '%s', got %d: %s", (int)wanted, reason, (int)status, revbifpn_message(ctx));
-}
-
-static const char *inside(const char *name) {
-    static char path[8][4300];
-    static int next;
-    char *p = path[next++ % 8];
-    snprintf(p, sizeof path[0], "%s/%s", folder, name);
-    return p;
-}
 
 /* S0 with narrow heads and names: in NAME.safetensors; NAME-plain.safetensors and NAME-plain.pth are the
  * tensors alone. */
@@ -137,6 +117,16 @@ static void what_does_not_fit_is_told(void **state) {
     CHECK_OK(rb_tensor_file_write(inside("heads.safetensors"), &scores, 1, NULL, 0, &err), &err);
     refused(revbifpn_convert(ctx, inside("heads.safetensors"), inside("x.pth"), NULL, NULL),
             REVBIFPN_BAD_FILE, "nor the tensors of a published network");
+    rb_tensor_source of[] = {
+        scores,
+        {.name = "backbone.rev_stack.1.rev_transform_0.f.xform_0_1.project_conv.conv.weight",
+         .dtype = RB_DTYPE_F32,
+         .ndim = 4,
+         .shape = {24, 0, 1, 1},
+         .data = zero}};
+    CHECK_OK(rb_tensor_file_write(inside("no-neck.safetensors"), of, 2, NULL, 0, &err), &err);
+    refused(revbifpn_convert(ctx, inside("no-neck.safetensors"), inside("x.pth"), NULL, NULL),
+            REVBIFPN_BAD_FILE, "a detector of 3 classes, 0 channels, 2 features");
     assert_int_equal(access(inside("x.pth"), F_OK), -1);
 }
 
