@@ -4,12 +4,13 @@ published PyTorch code on the plain recipe's arguments, for several seeds; draws
 
 usage: accuracy.py --data FOLDER_WITH_THE_SETS [--command build/revbifpn] [--runs runs/accuracy] [--seeds 3] [--sets a,b]
                    [--sides published,plain,finetune] [--official DIR --trainer FILE.py --python PYTHON_WITH_TORCH]
-                   [--budget SECONDS] [--out bench/results/accuracy.json] [--docs docs]
+                   [--threads N] [--budget SECONDS] [--out bench/results/accuracy.json] [--docs docs]
        accuracy.py --draw
 FOLDER_WITH_THE_SETS holds NAME/train/CLASS/* and NAME/val/CLASS/*. Resumable: a run that is in the result file is not
 repeated, one that was interrupted goes on, and none is begun once `budget` seconds have passed. --trainer is a script that
 trains the published code (checked out at --official) with --data --res --epochs --batch --lr --seed [--no-flip] and prints
-`epoch N … top1 X` for each epoch; without it the published side is left out."""
+`epoch N … top1 X` for each epoch; without it the published side is left out. --threads is of our side; two processes may share
+the sets of one file."""
 import argparse, os, sys
 
 import accuracy_page, meter, trials
@@ -30,6 +31,7 @@ p.add_argument("--sides", default=",".join(SIDES))
 p.add_argument("--official")
 p.add_argument("--trainer")
 p.add_argument("--python", default=sys.executable)
+p.add_argument("--threads", type=int)
 p.add_argument("--budget", type=float, default=float("inf"))
 p.add_argument("--out", default="bench/results/accuracy.json")
 p.add_argument("--docs", default="docs")
@@ -56,7 +58,7 @@ def published(name, seed, folder):
 
 def ours(side, name, seed, folder):
     words = ["--data", folder, "--seed", seed, *options(side, name)]
-    return trials.train(a.command, os.path.join(a.runs, f"{side}-{name}-{seed}"), words, "top1")
+    return trials.train(a.command, os.path.join(a.runs, f"{side}-{name}-{seed}"), words, "top1", a.threads)
 
 
 def train(side, name, seed):

@@ -47,12 +47,12 @@ def settings(name):
 
 
 def train(side, name, seed):
-    words = [*settings(name), "--seed", str(seed), "--data", os.path.join(a.data, name), "--threads", str(a.threads)]
+    words = [*settings(name), "--seed", str(seed), "--data", os.path.join(a.data, name)]
     run = os.path.join(a.runs, f"{side}-{name}-{seed}")
     if side == "ours":
-        values = trials.train(a.command, run, words, "ap50" if SETS[name] == "detect" else "mask_ap50")
+        values = trials.train(a.command, run, words, "ap50" if SETS[name] == "detect" else "mask_ap50", a.threads)
     else:
-        full = [a.python, os.path.join(here, "peers", "train_detector.py"), "--official", a.official, "--peer", a.peer, *words]
+        full = [a.python, os.path.join(here, "peers", "train_detector.py"), "--official", a.official, "--peer", a.peer, *words, "--threads", str(a.threads)]
         values = trials.by_epoch(run + ".log", full, r"^epoch .* AP50 ([0-9.]+)")
     return {"side": side, "set": name, "seed": seed, "ap50": values, "options": " ".join(settings(name))}
 

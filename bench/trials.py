@@ -38,11 +38,12 @@ def by_epoch(log, words, pattern):
         return [float(value) for value in re.findall(pattern, f.read(), re.M)]
 
 
-def train(command, run, words, column):
-    """A column of results.csv, of a run of ours that goes on where it was."""
+def train(command, run, words, column, threads=None):
+    """A column of results.csv, of a run of ours that goes on where it was; `threads`: None is the command's own choice."""
     again = os.path.exists(os.path.join(run, "args.json"))
     start = ["--resume", run] if again else [*words, "--out", run]
-    subprocess.run([str(w) for w in [command, "train", *start, "--progress", "none"]], check=True)
+    now = ["--progress", "none", *(["--threads", threads] if threads else [])]
+    subprocess.run([str(w) for w in [command, "train", *start, *now]], check=True)
     with open(os.path.join(run, "results.csv")) as f:
         return [float(row[column]) for row in csv.DictReader(f)]
 
