@@ -52,7 +52,8 @@ def train(side, name, seed):
     if side == "ours":
         values = trials.train(a.command, run, words, "ap50" if SETS[name] == "detect" else "mask_ap50", a.threads)
     else:
-        full = [a.python, os.path.join(here, "peers", "train_detector.py"), "--official", a.official, "--peer", a.peer, *words, "--threads", str(a.threads)]
+        peer = [a.python, os.path.join(here, "peers", "train_detector.py"), "--official", a.official, "--peer", a.peer]
+        full = [*peer, *words, "--threads", str(a.threads)]
         values = trials.by_epoch(run + ".log", full, r"^epoch .* AP50 ([0-9.]+)")
     return {"side": side, "set": name, "seed": seed, "ap50": values, "options": " ".join(settings(name))}
 
@@ -76,7 +77,7 @@ def page(result):
         panels[f"{name}: {JUDGED[task]}"] = {side: [r["ap50"] for r in found] for side, found in runs.items()}
     curves.picture(os.path.join(a.docs, "detect-accuracy.svg"), panels, NAMES)
     some = next(iter(result["runs"].values()))
-    text = ["Written by `bench/detect_accuracy.py --data FOLDER --official DIR --peer FILE --python PYTHON`. S0 from nothing, with",
+    text = ["Written by `bench/detect_accuracy.py --data FOLDER --official DIR --peer FILE --python PYTHON --seeds 3 --threads 1`, as far as it has run. S0 from nothing, with",
             f"`{some['options']}` (or `--task segment`); after the last epoch. Decay 1e-4 on everything and flips are both sides' defaults.",
             "", *rows, "", "![average precision over the run](detect-accuracy.svg)", "",
             "Machine: {processor}, {date}, commit {commit}.".format(**result)]
