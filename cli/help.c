@@ -75,6 +75,9 @@ void cli_help_verb(FILE *out, const cli_verb *verb) {
         help_option(out, o);
     }
     fprintf(out, "\n");
+    wrap(out, "An option without a value is turned off by --no-NAME, where a recipe or a file turned it on.",
+         0, 0);
+    fprintf(out, "\n");
     wrap(out, "Exit status: " CLI_EXIT_TEXT, 0, 0);
 }
 
@@ -82,7 +85,7 @@ void cli_help_program(FILE *out) {
     fprintf(out, "usage: revbifpn VERB [options]\n\n");
     wrap(out,
          "Trains and runs RevBiFPN, the fully reversible bidirectional feature pyramid network, for image "
-         "classification.",
+         "classification, object detection and instance segmentation.",
          0, 0);
     fprintf(out, "\n");
     for (const cli_verb *v = cli_verbs; v->name; v++) {
