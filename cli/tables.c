@@ -170,8 +170,7 @@ static const cli_option train_options[] = {
     {.heading = "Data",
      TEXT("data", "DIR",
           "folder with train/CLASS/* and val/CLASS/*; or CLASS/* with --val-fraction; or shards, lists, "
-          "CIFAR-10 "
-          "(docs/data.md; required without --resume)")},
+          "CIFAR-10 (docs/data.md; required without --resume)")},
     VAL_DATA,
     {REAL("val-fraction", "0", 0, 0.9, "part of each class to validate on, when DIR has no val/")},
     {TEXT(
@@ -189,10 +188,8 @@ static const cli_option train_options[] = {
     {TEXT("scales", "A..B", "detectors: the limit of the shorter side is drawn from here, for each picture")},
     MODEL,
     TASK,
-    {SIZE(
-        "imgsz",
-        "size of the pictures, multiples of 32; default: the network's own. Detectors: limits of the longer "
-        "and of the shorter side, 1333x800")},
+    {SIZE("imgsz", "size of the pictures, multiples of 32; default: the network's own. Detectors: limits of "
+                   "the longer and of the shorter side, 1333x800")},
     CHANNELS,
     BITS,
     {INT("classes", NULL, 2, 1000000, "number of classes; default: as many as the data has")},
@@ -217,8 +214,7 @@ static const cli_option train_options[] = {
     {.heading = "Run", TEXT("out", "DIR", "run folder; default: runs/TASK/train, train2, …")},
     {TEXT("resume", "RUN",
           "go on with the run in this folder: --data, --val-data, --epochs, --workers, --max-memory, "
-          "--threads, "
-          "--cpu and --progress may change, other options must be those it was started with")},
+          "--threads, --cpu and --progress may change, other options must be those it was started with")},
     {CHOICE("tensorboard", "off|on", "on", "write event files for TensorBoard into the run folder")},
     {INT("checkpoint-steps", "0", 0, 1000000000, "also write a checkpoint every N steps; 0: at epochs only")},
     {CHOICE("hash", "none|step|tensor", "step",
@@ -234,8 +230,7 @@ static const cli_option val_options[] = {
     {.heading = "Data",
      TEXT("data", "DIR",
           "folder with val/CLASS/*, or CLASS/*; or shards, a list, CIFAR-10 (docs/data.md); of detectors a "
-          "data "
-          "set of objects (docs/detection.md)"),
+          "data set of objects (docs/detection.md)"),
      .required = true},
     VAL_DATA,
     {REAL("val-fraction", "0", 0, 0.9,
@@ -259,8 +254,7 @@ static const cli_option val_options[] = {
 static const cli_option eval_options[] = {
     {TEXT("gt", "FILE", "annotations in COCO's format, instances_*.json"), .required = true},
     {TEXT("dt", "FILE",
-          "results in COCO's format: a JSON list of image_id, category_id, score, bbox or "
-          "segmentation"),
+          "results in COCO's format: a JSON list of image_id, category_id, score, bbox or segmentation"),
      .required = true},
     {CHOICE("type", "bbox|segm", "bbox",
             "boxes; or masks, whose area then decides what is small, and their boxes do not count")},
@@ -412,46 +406,40 @@ static const cli_option synth_options[] = {
     END};
 
 const cli_verb cli_verbs[] = {
-    {"train", "train a network on a folder of pictures",
-     "Trains a network on a folder of pictures. Prints the memory plan, then progress; validates after each "
-     "epoch; "
-     "writes results.csv, args.json, weights and checkpoints into the run folder.",
+    {"train", "train a classifier on a folder of pictures, or a detector on objects",
+     "Trains a classifier on a folder of pictures, or with --task a detector or segmenter on a data set of "
+     "objects. Prints the memory plan, then progress; validates after each epoch; writes results.csv, "
+     "args.json, weights and checkpoints into the run folder.",
      train_options, verb_train},
-    {"val", "top-1 and top-5 of trained weights", "Measures top-1 and top-5 of trained weights.", val_options,
-     verb_val},
+    {"val", "how good trained weights are: top-1 and top-5, or COCO's average precision",
+     "Measures top-1 and top-5 of a classifier's weights, or COCO's average precision and recall of a "
+     "detector's.",
+     val_options, verb_val},
     {"eval", "COCO's average precision and recall of anyone's results",
      "Judges a file of detections by COCO's rules: average precision and recall for boxes or masks, with the "
      "numbers of COCO's own evaluator. Needs no network and no pictures.",
      eval_options, verb_eval},
-    {"predict", "the most probable classes of pictures",
-     "Names the most probable classes of pictures. Pictures that cannot be read get "
-     "a line "
-     "on stderr, and the exit status is 1 at the end.",
+    {"predict", "the most probable classes of pictures, or the objects in them",
+     "Names the most probable classes of pictures, or with a detector's weights the objects in them. "
+     "Pictures that cannot be read get a line on stderr, and the exit status is 1 at the end.",
      predict_options, verb_predict},
     {"check", "what is wrong with a data set",
      "Decodes every picture of a data set and tells what is unreadable, damaged, there twice, in both "
-     "splits, "
-     "misnamed, tiny, huge or grey, how classes and sizes are distributed, and mean and deviation of the "
-     "channels. "
-     "Of a data set of objects (COCO, Pascal VOC, YOLO) it also checks boxes and outlines. Changes no "
-     "picture. "
-     "Exit status 4 when there are faults.",
+     "splits, misnamed, tiny, huge or grey, how classes and sizes are distributed, and mean and deviation of "
+     "the channels. Of a data set of objects (COCO, Pascal VOC, YOLO) it also checks boxes and outlines. "
+     "Changes no picture. Exit status 4 when there are faults.",
      check_options, verb_check},
     {"convert", "weights from and to PyTorch's .pth; data sets into other forms",
      "Reads weights and writes them in the format that the name of the new file gives; the values stay as "
-     "they "
-     "are. PyTorch reads the .pth with torch.load(FILE, weights_only=True). Or, with --data, packs the files "
-     "of "
-     "a data set into shards of the WebDataset layout; or, with --to, writes a data set of objects (COCO, "
-     "Pascal VOC, YOLO) in another of these forms.",
+     "they are. PyTorch reads the .pth with torch.load(FILE, weights_only=True). Or, with --data, packs the "
+     "files of a data set into shards of the WebDataset layout; or, with --to, writes a data set of objects "
+     "(COCO, Pascal VOC, YOLO) in another of these forms.",
      convert_options, verb_convert},
     {"export", "a trained network as an ONNX file",
      "Writes a trained network as an ONNX file, for inference in other programs: input \"input\" "
-     "(normalised, "
-     "batch, channels, height, width), output \"logits\", or with --features the maps. A detector's file "
-     "takes "
-     "one picture and its height and width in the input, \"size\", and gives \"boxes\", \"scores\", "
-     "\"labels\" and \"masks\" (docs/detection.md).",
+     "(normalised, batch, channels, height, width), output \"logits\", or with --features the maps. A "
+     "detector's file takes one picture and its height and width in the input, \"size\", and gives "
+     "\"boxes\", \"scores\", \"labels\" and \"masks\" (docs/detection.md).",
      export_options, verb_export},
     {"plan", "the memory of a step, without running it",
      "Counts every byte of a step by a dry run of the code that would run. Allocates nothing of it.",
@@ -461,15 +449,12 @@ const cli_verb cli_verbs[] = {
      verb_inspect},
     {"bench", "pictures a second and memory on this machine",
      "Measures pictures a second and memory, on random pictures; with --data also what feeding the steps "
-     "from "
-     "picture files costs.",
+     "from picture files costs.",
      bench_options, verb_bench},
     {"diff", "the first step, and the first tensor, in which two runs differ",
      "Compares two runs step by step, by what steps.jsonl in their folders tells: learning rate, loss, "
-     "hashes of "
-     "gradients and weights. Names the first step that differs; with --hash tensor in both runs also the "
-     "first "
-     "tensor. Exit status 1 when they differ.",
+     "hashes of gradients and weights. Names the first step that differs; with --hash tensor in both runs "
+     "also the first tensor. Exit status 1 when they differ.",
      diff_options, verb_diff},
     {"synth", "draw a small picture set to try things on",
      "Draws a picture set with classes of coloured shapes over clutter: DIR/{train,val}/CLASS/*.jpg.",

@@ -17,8 +17,7 @@ static const char *train_line(const char *task, const char *out, const char *ext
     static char line[16000];
     put(line, sizeof line,
         "train --task %s --data %s --model %s --fpn 16 --fc 24 --imgsz 96 --scales 64..96 --epochs 2 --seed "
-        "7 "
-        "--out %s %s",
+        "7 --out %s %s",
         task, data, network, out, extra);
     return line;
 }
@@ -43,11 +42,11 @@ static void a_run_leaves_what_runs_leave(void **state) {
                                         "checkpoint.safetensors"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) assert_true(has_file(whole, names[i]));
     char *header = first_line(whole, "results.csv");
-    assert_string_equal(header, "epoch,lr,train_loss,loss_rpn_cls,loss_rpn_bbox,loss_cls,loss_bbox,loss_mask,"
-                                "ap,ap50,ap75,ap_small,ap_medium,ap_large,ar1,ar10,ar100,"
-                                "ar_small,ar_medium,ar_large,mask_ap,mask_ap50,mask_ap75,mask_ap_small,"
-                                "mask_ap_medium,mask_ap_large,mask_ar1,mask_ar10,mask_ar100,mask_ar_small,"
-                                "mask_ar_medium,mask_ar_large,grid");
+    assert_string_equal(header,
+                        "epoch,lr,train_loss,loss_rpn_cls,loss_rpn_bbox,loss_cls,loss_bbox,loss_mask,ap,ap50,"
+                        "ap75,ap_small,ap_medium,ap_large,ar1,ar10,ar100,ar_small,ar_medium,ar_large,mask_ap,"
+                        "mask_ap50,mask_ap75,mask_ap_small,mask_ap_medium,mask_ap_large,mask_ar1,mask_ar10,"
+                        "mask_ar100,mask_ar_small,mask_ar_medium,mask_ar_large,grid");
     free(header);
 }
 
@@ -313,10 +312,9 @@ static void predictions_come_in_every_form(void **state) {
                                         "\"image_id\": 1", "# "};
     char pictures[4200];
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-        command_result r =
-            command("predict --weights %s/weights/last.safetensors --source %s/images/val_00001.jpg "
-                    "--conf 0.05 --format %s --save-pictures %s",
-                    whole, data, forms[i], path_of(pictures, work, "drawn"));
+        command_result r = command("predict --weights %s/weights/last.safetensors --source "
+                                   "%s/images/val_00001.jpg --conf 0.05 --format %s --save-pictures %s",
+                                   whole, data, forms[i], path_of(pictures, work, "drawn"));
         if (r.code) fail_msg("%s", r.err);
         assert_non_null(strstr(r.out, parts[i]));
         if (i == 3) {
@@ -362,10 +360,9 @@ static int prepare(void **state) {
     path_of(data, work, "data");
     path_of(whole, work, "whole");
     CHECK_OK(rb_synth_objects(data, &options, NULL, NULL, &err), &err);
-    write_text(
-        path_of(network, work, "small.json"),
-        "{\"base\": \"s0\", \"name\": \"small\", \"widths\": [48, 48, 48, 48], \"blocks_per_level\": 1,"
-        " \"extension_levels\": 0, \"head_widths\": [16, 16, 16, 16], \"fc_features\": 32}\n");
+    write_text(path_of(network, work, "small.json"),
+               "{\"base\": \"s0\", \"name\": \"small\", \"widths\": [48, 48, 48, 48], \"blocks_per_level\": "
+               "1, \"extension_levels\": 0, \"head_widths\": [16, 16, 16, 16], \"fc_features\": 32}\n");
     command_works("%s", train_line("segment", whole, "--threads 2"));
     return 0;
 }

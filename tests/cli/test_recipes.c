@@ -250,12 +250,11 @@ static void options_are_recorded_and_checked(void **state) {
     (void)state;
     char out[4200], path[4200];
     path_of(out, work, "recorded");
-    command_works("train --data %s --model %s --epochs 1 --batch 4 --workers 0 --out %s --opt adamw "
-                  "--opt-betas 0.8,0.99 "
-                  "--lr 0.001 --sched cosine --warmup-epochs 0 --min-lr 1e-6 --clip-grad 2 --clip-mode value "
-                  "--model-ema "
-                  "--model-ema-decay 0.9 --bce-loss --bce-sum --accumulate 2 --lr-noise 0.5,1",
-                  data, network, out);
+    command_works(
+        "train --data %s --model %s --epochs 1 --batch 4 --workers 0 --out %s --opt adamw --opt-betas "
+        "0.8,0.99 --lr 0.001 --sched cosine --warmup-epochs 0 --min-lr 1e-6 --clip-grad 2 --clip-mode value "
+        "--model-ema --model-ema-decay 0.9 --bce-loss --bce-sum --accumulate 2 --lr-noise 0.5,1",
+        data, network, out);
     json_error_t problem;
     json_t *args = json_load_file(path_of(path, out, "args.json"), 0, &problem);
     assert_non_null(args);

@@ -45,41 +45,38 @@ static revbifpn_object_check_report check_set(const char *folder, int threads) {
     "\"c\"}], "
 #define GOOD ", \"segmentation\": [[1, 1, 9, 1, 9, 9, 1, 9]]"
 
-static const char faulty_train[] = CATEGORIES
-    "\"images\": [" IMAGE(1, 40, 30, "1.png") ", " IMAGE(2, 30, 40, "2.png") ", " IMAGE(3, 40, 30, "gone.png") ", " IMAGE(4, 20, 20, "4.png") ", " IMAGE(5, 20, 20, "5.png") "], \"annotations\": [" OBJECT(
-        10, 1, 1, "1, 1, 8, 8",
-        GOOD) ", " OBJECT(11, 1, 2, "1, 1, 8, 8",
-                          GOOD) ", " OBJECT(12, 1, 1, "1, 1, 8, 8",
-                                            GOOD) ", " OBJECT(13, 1, 1, "1, 1, 0, 8",
-                                                              GOOD) ", " OBJECT(14, 1, 1, "40, 1, 8, 8",
-                                                                                GOOD) ", " OBJECT(15, 1, 1,
-                                                                                                  "35, 1, 8, "
-                                                                                                  "8",
-                                                                                                  GOOD) ","
-                                                                                                        " " OBJECT(16, 1, 1, "35, 1, 5.5, 8", GOOD) ", " OBJECT(
-                                                                                                            17, 1, 1, "5, 1, 0.5, 8", GOOD) ", " OBJECT(18, 1, 1, "2, 1, 8, 8", ", \"segmentation\": [[1, 1, 1.1, 1, 1.1, 1.1]]") ", " OBJECT(19,
-                                                                                                                                                                                                                                              1,
-                                                                                                                                                                                                                                              1, "3, 1, 8, 8", ", \"segmentation\": {\"size\": [40, 30], \"counts\": [1200]}") ", " OBJECT(20,
-                                                                                                                                                                                                                                                                                                                                           1,
-                                                                                                                                                                                                                                                                                                                                           1,
-                                                                                                                                                                                                                                                                                                                                           "4, 1, 8, 8", ", \"segmentation\": {\"size\": [30, 40], \"counts\": [7]}") ", " OBJECT(21,
-                                                                                                                                                                                                                                                                                                                                                                                                                                  1,
-                                                                                                                                                                                                                                                                                                                                                                                                                                  1,
-                                                                                                                                                                                                                                                                                                                                                                                                                                  "5, 1, 8, 8", "") ", " OBJECT(22,
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                1,
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                1,
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                "6, 1, 8, 8", ", \"area\": 0" GOOD) ", " OBJECT(23,
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                9,
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                1,
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                "6, 1, 8, 8", GOOD) ", " OBJECT(24,
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                1, 9, "6, 1, 8, 8",
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                GOOD) ", " OBJECT(25,
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                  4,
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                  2,
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                  "6, 1, 8, 8",
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                  GOOD) "]}";
-static const char faulty_val[] = CATEGORIES "\"images\": [" IMAGE(
-    6, 20, 20, "6.png") "], \"annotations\": [" OBJECT(30, 6, 3, "1, 1, 3, 3", ", \"iscrowd\": 1") "]}";
+/* One object a line. */
+/* clang-format off */
+static const char faulty_train[] =
+    CATEGORIES
+    "\"images\": ["
+    IMAGE(1, 40, 30, "1.png") ", "
+    IMAGE(2, 30, 40, "2.png") ", "
+    IMAGE(3, 40, 30, "gone.png") ", "
+    IMAGE(4, 20, 20, "4.png") ", "
+    IMAGE(5, 20, 20, "5.png") "], \"annotations\": ["
+    OBJECT(10, 1, 1, "1, 1, 8, 8", GOOD) ", "
+    OBJECT(11, 1, 2, "1, 1, 8, 8", GOOD) ", "
+    OBJECT(12, 1, 1, "1, 1, 8, 8", GOOD) ", "
+    OBJECT(13, 1, 1, "1, 1, 0, 8", GOOD) ", "
+    OBJECT(14, 1, 1, "40, 1, 8, 8", GOOD) ", "
+    OBJECT(15, 1, 1, "35, 1, 8, 8", GOOD) ", "
+    OBJECT(16, 1, 1, "35, 1, 5.5, 8", GOOD) ", "
+    OBJECT(17, 1, 1, "5, 1, 0.5, 8", GOOD) ", "
+    OBJECT(18, 1, 1, "2, 1, 8, 8", ", \"segmentation\": [[1, 1, 1.1, 1, 1.1, 1.1]]") ", "
+    OBJECT(19, 1, 1, "3, 1, 8, 8", ", \"segmentation\": {\"size\": [40, 30], \"counts\": [1200]}") ", "
+    OBJECT(20, 1, 1, "4, 1, 8, 8", ", \"segmentation\": {\"size\": [30, 40], \"counts\": [7]}") ", "
+    OBJECT(21, 1, 1, "5, 1, 8, 8", "") ", "
+    OBJECT(22, 1, 1, "6, 1, 8, 8", ", \"area\": 0" GOOD) ", "
+    OBJECT(23, 9, 1, "6, 1, 8, 8", GOOD) ", "
+    OBJECT(24, 1, 9, "6, 1, 8, 8", GOOD) ", "
+    OBJECT(25, 4, 2, "6, 1, 8, 8", GOOD) "]}";
+static const char faulty_val[] =
+    CATEGORIES
+    "\"images\": ["
+    IMAGE(6, 20, 20, "6.png") "], \"annotations\": ["
+    OBJECT(30, 6, 3, "1, 1, 3, 3", ", \"iscrowd\": 1") "]}";
+/* clang-format on */
 
 static void put_faulty(void) {
     rb_error err;
@@ -170,57 +167,25 @@ static void every_failed_allocation_is_told(void **state) {
 
 /* ---- writing ---- */
 
+/* clang-format off */
 static const char source_train[] =
     "{\"categories\": [{\"id\": 7, \"name\": \"it's a 'b\\\\ \\\"<&\"}, {\"id\": 9, \"name\": \"zebra\"}], "
-    "\"images\": [" IMAGE(40, 50, 40, "sub/x.png") ", " IMAGE(31, 60, 40, "y.z.jpg") ", " IMAGE(50, 60, 40, "gone.jpg") "], \"annotations\": [" OBJECT(
-        3, 40, 9, "0.1, 2.25, 20, 30.5",
-        ", \"area\": 300.5, \"segmentation\": [[1, 1, 20.5, "
-        "1, 20, 30, 3, 28], [30, 3, 40, 3, 40, 12, 30.25, "
-        "12], [10, 32, 14, 32, 14, 38, 10, 38]]") ", " OBJECT(4, 40, 7, "10, 10, 30, 40",
-                                                              ", \"segmentation\": {\"size\": "
-                                                              "[40, 50], \"counts\": "
-                                                              "\"RRc06j0J\"}") ", " OBJECT(5, 40, 7,
-                                                                                           "3, "
-                                                                                           "3, "
-                                                                                           "9, "
-                                                                                           "9",
-                                                                                           ", "
-                                                                                           "\"is"
-                                                                                           "crow"
-                                                                                           "d\":"
-                                                                                           " 1, "
-                                                                                           "\"se"
-                                                                                           "gmen"
-                                                                                           "tati"
-                                                                                           "on\""
-                                                                                           ": "
-                                                                                           "[[1,"
-                                                                                           " 1, "
-                                                                                           "9, "
-                                                                                           "1, "
-                                                                                           "9, "
-                                                                                           "9]]") ", " OBJECT(6,
-                                                                                                              40,
-                                                                                                              7,
-                                                                                                              "4, 4, 9, 9",
-                                                                                                              ", \"ignore\": 1, "
-                                                                                                              "\"segmentation\": [[1, 1, 9, 1, "
-                                                                                                              "9, 9]]") ", " OBJECT(8,
-                                                                                                                                    31,
-                                                                                                                                    9,
-                                                                                                                                    "5, 6, 7, "
-                                                                                                                                    "8",
-                                                                                                                                    ", "
-                                                                                                                                    "\"segmenta"
-                                                                                                                                    "tion\": "
-                                                                                                                                    "[[5, 6, "
-                                                                                                                                    "12, 6, "
-                                                                                                                                    "12, 14, "
-                                                                                                                                    "5, 14]]") "]}";
+    "\"images\": ["
+    IMAGE(40, 50, 40, "sub/x.png") ", "
+    IMAGE(31, 60, 40, "y.z.jpg") ", "
+    IMAGE(50, 60, 40, "gone.jpg") "], \"annotations\": ["
+    OBJECT(3, 40, 9, "0.1, 2.25, 20, 30.5", ", \"area\": 300.5, \"segmentation\": [[1, 1, 20.5, 1, 20, 30, 3, 28], "
+           "[30, 3, 40, 3, 40, 12, 30.25, 12], [10, 32, 14, 32, 14, 38, 10, 38]]") ", "
+    OBJECT(4, 40, 7, "10, 10, 30, 40", ", \"segmentation\": {\"size\": [40, 50], \"counts\": \"RRc06j0J\"}") ", "
+    OBJECT(5, 40, 7, "3, 3, 9, 9", ", \"iscrowd\": 1, \"segmentation\": [[1, 1, 9, 1, 9, 9]]") ", "
+    OBJECT(6, 40, 7, "4, 4, 9, 9", ", \"ignore\": 1, \"segmentation\": [[1, 1, 9, 1, 9, 9]]") ", "
+    OBJECT(8, 31, 9, "5, 6, 7, 8", ", \"segmentation\": [[5, 6, 12, 6, 12, 14, 5, 14]]") "]}";
 static const char source_val[] =
     "{\"categories\": [{\"id\": 7, \"name\": \"it's a 'b\\\\ \\\"<&\"}, {\"id\": 9, \"name\": \"zebra\"}], "
-    "\"images\": [" IMAGE(60, 30, 30, "x.png") "], \"annotations\": [" OBJECT(12, 60, 9, "5, 6, 7, 8",
-                                                                              "") "]}";
+    "\"images\": ["
+    IMAGE(60, 30, 30, "x.png") "], \"annotations\": ["
+    OBJECT(12, 60, 9, "5, 6, 7, 8", "") "]}";
+/* clang-format on */
 
 /* A run of five pixels in each of two columns: the string above. */
 static void put_source(void) {

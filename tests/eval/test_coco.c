@@ -180,15 +180,13 @@ static void no_results_are_nothing_found(void **state) {
 static void masks_are_judged_by_their_area(void **state) {
     (void)state;
     revbifpn_coco_report report;
-    write_text("gt.json",
-               "{\"images\": [{\"id\": 1, \"width\": 200, \"height\": 100}], \"annotations\": ["
-               "{\"id\": 5, \"image_id\": 1, \"category_id\": 3, \"bbox\": [0, 0, 40, 40], \"area\": 1600, "
-               "\"segmentation\": [[0, 0, 40, 40]]}], " CATEGORIES "}");
-    write_text(
-        "dt.json",
-        "[{\"image_id\": 1, \"category_id\": 3, \"bbox\": [0, 0, 1, 1], \"score\": 0.5, "
-        "\"segmentation\": [[0, 0, 40, 40]]}, {\"image_id\": 1, \"category_id\": 3, \"bbox\": [0, 0, 50, "
-        "50], \"score\": 0.7, \"segmentation\": [[100, 50, 10, 10]]}]");
+    write_text("gt.json", "{\"images\": [{\"id\": 1, \"width\": 200, \"height\": 100}], \"annotations\": "
+                          "[{\"id\": 5, \"image_id\": 1, \"category_id\": 3, \"bbox\": [0, 0, 40, 40], "
+                          "\"area\": 1600, \"segmentation\": [[0, 0, 40, 40]]}], " CATEGORIES "}");
+    write_text("dt.json",
+               "[{\"image_id\": 1, \"category_id\": 3, \"bbox\": [0, 0, 1, 1], \"score\": 0.5, "
+               "\"segmentation\": [[0, 0, 40, 40]]}, {\"image_id\": 1, \"category_id\": 3, \"bbox\": [0, 0, "
+               "50, 50], \"score\": 0.7, \"segmentation\": [[100, 50, 10, 10]]}]");
     assert_int_equal(judge(inside("gt.json"), inside("dt.json"), 1, &report), REVBIFPN_OK);
     /* the better-scored mask is small by its own area, so among medium ones it is no mistake; its box is
      * medium */
@@ -199,9 +197,11 @@ static void masks_are_judged_by_their_area(void **state) {
 static void what_is_not_listed_is_left_out(void **state) {
     (void)state;
     revbifpn_coco_report report;
-    write_text("gt.json", "{" IMAGES "\"annotations\": [" OBJECT
-                          ", {\"image_id\": 9, \"category_id\": 3}, {\"image_id\": "
-                          "\"1\", \"category_id\": 4}], " CATEGORIES "}");
+    write_text(
+        "gt.json",
+        "{" IMAGES "\"annotations\": [" OBJECT
+        ", {\"image_id\": 9, \"category_id\": 3}, {\"image_id\": \"1\", \"category_id\": 4}], " CATEGORIES
+        "}");
     write_text("dt.json",
                "[" RESULT ", {\"image_id\": 1, \"category_id\": 4, \"bbox\": [2, 2, 6, 6], \"score\": 0.6}]");
     assert_int_equal(judge(inside("gt.json"), inside("dt.json"), 0, &report), REVBIFPN_OK);
@@ -241,8 +241,8 @@ static void wrong_files_are_refused_with_their_place(void **state) {
          "\"annotations\": [{\"id\": 2, \"image_id\": 1, \"category_id\": 3, \"area\": 1}], " CATEGORIES "}",
          "[]", "gt.json: annotation 2 has no bbox", 0, REVBIFPN_BAD_DATA},
         {"{\"images\": [{\"id\": 1}], \"annotations\": [" OBJECT "], " CATEGORIES "}",
-         "[{\"image_id\": 1, \"category_id\": 3, "
-         "\"score\": 1, \"segmentation\": {\"size\": [1, 1], \"counts\": [1]}}]",
+         "[{\"image_id\": 1, \"category_id\": 3, \"score\": 1, \"segmentation\": {\"size\": [1, 1], "
+         "\"counts\": [1]}}]",
          "gt.json: annotation 5: the picture's size of 0 × 0 holds no mask", 1, REVBIFPN_BAD_FILE},
         {TRUTH, "{}", "dt.json: line 1, byte 1: '{' where an array is expected", 0, REVBIFPN_BAD_FILE},
         {TRUTH, "[" RESULT ",\n" RESULT, "dt.json: line 2, byte ", 0, REVBIFPN_BAD_FILE},
@@ -259,18 +259,15 @@ static void wrong_files_are_refused_with_their_place(void **state) {
          "dt.json: result 2: the annotations have no image 7", 0, REVBIFPN_BAD_DATA},
         {TRUTH,
          "[{\"image_id\": 1, \"category_id\": 3, \"score\": 1, \"segmentation\": {\"size\": [10, 20], "
-         "\"counts\": "
-         "\"oooooooooooo0\"}}]",
+         "\"counts\": \"oooooooooooo0\"}}]",
          "dt.json: result 1: a run length of more than 40 bits", 1, REVBIFPN_BAD_FILE},
         {TRUTH,
          "[{\"image_id\": 1, \"category_id\": 3, \"score\": 1, \"segmentation\": {\"size\": [10, 20], "
-         "\"counts\": [0, "
-         "2000000000, 2000000000, 2000000000]}}]",
+         "\"counts\": [0, 2000000000, 2000000000, 2000000000]}}]",
          "dt.json: result 1: run lengths of more than the 200 pixels of 10 × 20", 1, REVBIFPN_BAD_FILE},
         {TRUTH,
          "[{\"image_id\": 1, \"category_id\": 3, \"score\": 1, \"segmentation\": {\"size\": [100000, "
-         "100000], "
-         "\"counts\": [0]}}]",
+         "100000], \"counts\": [0]}}]",
          "a size is [height, width], sides of 1 … 1048576, less than 2^31 pixels", 1, REVBIFPN_BAD_FILE},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -313,10 +310,8 @@ static void truncated_files_are_refused_at_every_byte(void **state) {
 static void every_failed_allocation_is_told(void **state) {
     (void)state;
     write_text("gt.json", TRUTH);
-    write_text(
-        "dt.json",
-        "[{\"image_id\": 1, \"category_id\": 3, \"score\": 1, \"segmentation\": [[2, 2, 6, 6], [3, 3, 2, "
-        "2]]}]");
+    write_text("dt.json", "[{\"image_id\": 1, \"category_id\": 3, \"score\": 1, \"segmentation\": [[2, 2, 6, "
+                          "6], [3, 3, 2, 2]]}]");
     for (long n = 0;; n++) {
         revbifpn_coco_report report;
         rb_alloc_fail_after(n);

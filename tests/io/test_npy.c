@@ -70,8 +70,7 @@ static void numpy_reads_them(void **state) {
     write_array(path, "three", (const int[]){2, 3, 4}, 3);
     snprintf(line, sizeof line,
              "'%s' -c \"import numpy as n; a = n.load('%s'); assert a.shape == (2, 3, 4) and a.dtype == "
-             "n.float32; "
-             "assert a[0, 0, 1] == -2 and a[1, 0, 0] == 13 and a[0, 0, 3] == n.float32(1e30)\"",
+             "n.float32; assert a[0, 0, 1] == -2 and a[1, 0, 0] == 13 and a[0, 0, 3] == n.float32(1e30)\"",
              python, path);
     assert_int_equal(system(line), 0);
 }
