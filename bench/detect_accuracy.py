@@ -11,10 +11,9 @@ file is not repeated, one of ours that was interrupted goes on, and none is begu
 with --threads 1 may share the sets of one file. PYTHON has PyTorch, OpenCV and pycocotools; without --peer that side is left out."""
 import argparse, os, sys
 
-import curves, meter, trials
+import curves, detector_settings, meter, trials
+from detector_settings import SETS
 
-SETS = {"bccd": "detect", "microcontrollers": "detect", "facades": "segment", "nuclei": "segment"}
-FPN, FC, SIDE, BATCH, RATE, WARMUP = 64, 256, 320, 4, 0.01, 100
 NAMES = {"peer": "PyTorch", "ours": "ours"}
 JUDGED = {"detect": "AP50 of boxes", "segment": "AP50 of masks"}
 
@@ -38,16 +37,8 @@ a = p.parse_args()
 here = os.path.dirname(os.path.abspath(__file__))
 
 
-def settings(name):
-    """What both sides are told, in the same words."""
-    milestones = f"{a.epochs * 2 // 3},{a.epochs * 11 // 12}"
-    words = ["--task", SETS[name], "--model", "s0", "--fpn", FPN, "--fc", FC, "--imgsz", SIDE, "--epochs", a.epochs, "--batch", BATCH,
-             "--lr", RATE, "--milestones", milestones, "--warmup-steps", WARMUP]
-    return [str(w) for w in words]
-
-
 def train(side, name, seed):
-    words = [*settings(name), "--seed", str(seed), "--data", os.path.join(a.data, name)]
+    words = [*detector_settings.words(name, a.epochs), "--seed", str(seed), "--data", os.path.join(a.data, name)]
     run = os.path.join(a.runs, f"{side}-{name}-{seed}")
     if side == "ours":
         values = trials.train(a.command, run, words, "ap50" if SETS[name] == "detect" else "mask_ap50", a.threads)
@@ -55,7 +46,7 @@ def train(side, name, seed):
         peer = [a.python, os.path.join(here, "peers", "train_detector.py"), "--official", a.official, "--peer", a.peer]
         full = [*peer, *words, "--threads", str(a.threads)]
         values = trials.by_epoch(run + ".log", full, r"^epoch .* AP50 ([0-9.]+)")
-    return {"side": side, "set": name, "seed": seed, "ap50": values, "options": " ".join(settings(name))}
+    return {"side": side, "set": name, "seed": seed, "ap50": values, "options": " ".join(detector_settings.words(name, a.epochs))}
 
 
 def train_all():
@@ -77,7 +68,9 @@ def page(result):
         panels[f"{name}: {JUDGED[task]}"] = {side: [r["ap50"] for r in found] for side, found in runs.items()}
     curves.picture(os.path.join(a.docs, "detect-accuracy.svg"), panels, NAMES)
     some = next(iter(result["runs"].values()))
-    text = ["Written by `bench/detect_accuracy.py --data FOLDER --official DIR --peer FILE --python PYTHON --seeds 3 --threads 1`, as far as it has run. S0 from nothing, with",
+    seeds = 1 + max(r["seed"] for r in result["runs"].values())
+    command = f"bench/detect_accuracy.py --data FOLDER --official DIR --peer FILE --python PYTHON --seeds {seeds} --threads 1"
+    text = [f"Written by `{command}`, as far as it has run. S0 from nothing, with",
             f"`{some['options']}` (or `--task segment`); after the last epoch. Decay 1e-4 on everything and flips are both sides' defaults.",
             "", *rows, "", "![average precision over the run](detect-accuracy.svg)", "",
             "Machine: {processor}, {date}, commit {commit}.".format(**result)]
