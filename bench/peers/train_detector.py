@@ -4,9 +4,10 @@ each epoch prints `epoch N loss L AP A AP50 B S s`, judged by pycocotools (boxes
 
 usage: train_detector.py --official DIR --peer FILE.py --data DIR [--task detect|segment] [--model s0] [--fpn 64] [--fc 256]
                          [--imgsz 320] [--epochs 12] [--batch 4] [--lr 0.01] [--milestones 8,11] [--warmup-steps 100] [--seed 0]
-                         [--threads 2]
+                         [--threads 2] [--start FILE.pth]
 DIR holds images/ and annotations/instances_{train,val}.json. Norms take the statistics of the batch; random flips; SGD with
-momentum 0.9 and decay 1e-4 on everything; the rate rises over the first steps and falls to a tenth after each milestone."""
+momentum 0.9 and decay 1e-4 on everything; the rate rises over the first steps and falls to a tenth after each milestone.
+--start: where the starting weights are written."""
 import argparse, collections, contextlib, io, json, os, random, time, warnings
 
 warnings.filterwarnings("ignore")
@@ -36,6 +37,7 @@ p.add_argument("--milestones", default="8,11")
 p.add_argument("--warmup-steps", type=int, default=100)
 p.add_argument("--seed", type=int, default=0)
 p.add_argument("--threads", type=int, default=2)
+p.add_argument("--start")
 a = p.parse_args()
 torch.manual_seed(a.seed)
 random.seed(a.seed)
@@ -186,6 +188,8 @@ def begin(module):
 
 model = detector_peer.build(peer, spec)
 begin(model)
+if a.start:
+    torch.save(model.state_dict(), a.start)
 optimizer = torch.optim.SGD(model.parameters(), a.lr, momentum=0.9, weight_decay=1e-4)
 start, step = time.monotonic(), 0
 for epoch in range(a.epochs):
