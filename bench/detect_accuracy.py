@@ -9,7 +9,7 @@ usage: detect_accuracy.py --data FOLDER_WITH_THE_SETS [--command build/revbifpn]
 FOLDER_WITH_THE_SETS holds NAME/images and NAME/annotations/instances_{train,val}.json. Resumable: a run that is in the result
 file is not repeated, one of ours that was interrupted goes on, and none is begun once `budget` seconds have passed. Two processes
 with --threads 1 may share the sets of one file. PYTHON has PyTorch, OpenCV and pycocotools; without --peer that side is left out."""
-import argparse, os, sys
+import argparse, os, statistics, sys
 
 import curves, detector_settings, meter, trials
 from detector_settings import SETS
@@ -57,21 +57,23 @@ def train_all():
 
 
 def page(result):
-    rows = ["| set | measure | ours, by seed | PyTorch, by seed | ours against PyTorch ± seed noise | |", "|---|---|---|---|---|---|"]
+    rows = ["| set | measure | ours, by seed | PyTorch, by seed | ours against PyTorch ± seed noise | | best epoch, mean: ours, PyTorch |",
+            "|---|---|---|---|---|---|---|"]
     panels = {}
     for name, task in SETS.items():
         runs = {side: [r for r in result["runs"].values() if (r["side"], r["set"]) == (side, name)] for side in NAMES}
         last = {side: [r["ap50"][-1] for r in sorted(found, key=lambda r: r["seed"])] for side, found in runs.items()}
         said = [", ".join(f"{v:.3f}" for v in last[side]) or "not run" for side in ("ours", "peer")]
         difference, verdict = trials.compared(last["ours"], last["peer"]) if all(last.values()) else ("", "")
-        rows.append(f"| {name} | {JUDGED[task]} | {said[0]} | {said[1]} | {difference} | {verdict} |")
+        best = [f"{statistics.mean(max(r['ap50']) for r in runs[side]):.3f}" if runs[side] else "–" for side in ("ours", "peer")]
+        rows.append(f"| {name} | {JUDGED[task]} | {said[0]} | {said[1]} | {difference} | {verdict} | {best[0]}, {best[1]} |")
         panels[f"{name}: {JUDGED[task]}"] = {side: [r["ap50"] for r in found] for side, found in runs.items()}
     curves.picture(os.path.join(a.docs, "detect-accuracy.svg"), panels, NAMES)
     some = next(iter(result["runs"].values()))
     seeds = 1 + max(r["seed"] for r in result["runs"].values())
     command = f"bench/detect_accuracy.py --data FOLDER --official DIR --peer FILE --python PYTHON --seeds {seeds} --threads 1"
     text = [f"Written by `{command}`, as far as it has run. S0 from nothing, with",
-            f"`{some['options']}` (or `--task segment`); after the last epoch. Decay 1e-4 on everything and flips are both sides' defaults.",
+            f"`{some['options']}` (or `--task segment`); after the last epoch, seed noise as twice the standard error. Decay 1e-4 on everything and flips are both sides' defaults.",
             "", *rows, "", "![average precision over the run](detect-accuracy.svg)", "",
             "Machine: {processor}, {date}, commit {commit}.".format(**result)]
     meter.put_between(os.path.join(a.docs, "accuracy.md"), "detectors", "\n".join(text))
