@@ -5,7 +5,7 @@ import curves, meter, trials
 
 NAMES = {"published": "published code, plain recipe", "plain": "ours, plain recipe", "finetune": "ours, --recipe finetune"}
 
-HEAD = """Written by `bench/accuracy.py --data FOLDER --official DIR --trainer FILE --python PYTHON`. S0 from scratch, batch
+HEAD = """Written by `bench/accuracy.py --data FOLDER --official DIR --trainer FILE --python PYTHON`, as far as it has run. S0 from scratch, batch
 32; top-1 on the validation pictures after the last epoch, not after the best. The plain recipe is lr 0.1, weight decay 5·10⁻⁵, smoothing 0.1,
 cosine by steps after one epoch of warm-up, crops of 0.35 … 1 of the picture, no dropout, no stochastic depth, and no policy; the
 published PyTorch code is trained by it too. `--recipe finetune` is what docs/recipes.md says, begun without weights, with its own number of
