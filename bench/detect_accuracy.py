@@ -9,7 +9,7 @@ usage: detect_accuracy.py --data FOLDER_WITH_THE_SETS [--command build/revbifpn]
 FOLDER_WITH_THE_SETS holds NAME/images and NAME/annotations/instances_{train,val}.json. Resumable: a run that is in the result
 file is not repeated, one of ours that was interrupted goes on, and none is begun once `budget` seconds have passed. Two processes
 with --threads 1 may share the sets of one file. PYTHON has PyTorch, OpenCV and pycocotools; without --peer that side is left out."""
-import argparse, os, statistics, sys
+import argparse, os, statistics
 
 import curves, detector_settings, meter, trials
 from detector_settings import SETS
@@ -18,23 +18,12 @@ NAMES = {"peer": "PyTorch", "ours": "ours"}
 JUDGED = {"detect": "AP50 of boxes", "segment": "AP50 of masks"}
 
 p = argparse.ArgumentParser()
-p.add_argument("--data")
-p.add_argument("--command", default="build/revbifpn")
-p.add_argument("--runs", default="runs/detect_accuracy")
+detector_settings.add_options(p, "runs/detect_accuracy", "bench/results/detect-accuracy.json")
 p.add_argument("--sets", default=",".join(SETS))
 p.add_argument("--sides", default=",".join(NAMES))
-p.add_argument("--official")
-p.add_argument("--peer")
-p.add_argument("--python", default=sys.executable)
 p.add_argument("--epochs", type=int, default=12)
 p.add_argument("--seeds", type=int, default=1)
-p.add_argument("--threads", type=int, default=2)
-p.add_argument("--budget", type=float, default=float("inf"))
-p.add_argument("--out", default="bench/results/detect-accuracy.json")
-p.add_argument("--docs", default="docs")
-p.add_argument("--draw", action="store_true")
 a = p.parse_args()
-here = os.path.dirname(os.path.abspath(__file__))
 
 
 def train(side, name, seed):
@@ -43,9 +32,7 @@ def train(side, name, seed):
     if side == "ours":
         values = trials.train(a.command, run, words, "ap50" if SETS[name] == "detect" else "mask_ap50", a.threads)
     else:
-        peer = [a.python, os.path.join(here, "peers", "train_detector.py"), "--official", a.official, "--peer", a.peer]
-        full = [*peer, *words, "--threads", str(a.threads)]
-        values = trials.by_epoch(run + ".log", full, r"^epoch .* AP50 ([0-9.]+)")
+        values = trials.by_epoch(run + ".log", [*detector_settings.peer_command(a), *words], r"^epoch .* AP50 ([0-9.]+)")
     return {"side": side, "set": name, "seed": seed, "ap50": values, "options": " ".join(detector_settings.words(name, a.epochs))}
 
 

@@ -8,35 +8,24 @@ usage: same_start.py --data FOLDER_WITH_THE_SETS --official DIR --peer FILE.py -
                      [--budget SECONDS] [--out bench/results/same-start.json] [--docs docs]
        same_start.py --draw
 Resumable as detect_accuracy.py is; PYTHON has PyTorch, OpenCV and pycocotools."""
-import argparse, os, sys
+import argparse, os
 
 import detector_settings, meter, trials
 
 p = argparse.ArgumentParser()
-p.add_argument("--data")
-p.add_argument("--official")
-p.add_argument("--peer")
-p.add_argument("--python", default=sys.executable)
-p.add_argument("--command", default="build/revbifpn")
-p.add_argument("--runs", default="runs/same_start")
+detector_settings.add_options(p, "runs/same_start", "bench/results/same-start.json")
 p.add_argument("--sets", default="microcontrollers")
 p.add_argument("--seeds", type=int, default=3)
 p.add_argument("--epochs", type=int, default=2)
-p.add_argument("--threads", type=int, default=2)
-p.add_argument("--budget", type=float, default=float("inf"))
-p.add_argument("--out", default="bench/results/same-start.json")
-p.add_argument("--docs", default="docs")
-p.add_argument("--draw", action="store_true")
 a = p.parse_args()
-here = os.path.dirname(os.path.abspath(__file__))
 
 
 def train(name, seed):
     """Training losses by epoch, there and here."""
     run = os.path.abspath(os.path.join(a.runs, f"{name}-{seed}"))
     words = [*detector_settings.words(name, a.epochs, of=12), "--seed", str(seed), "--data", os.path.join(a.data, name)]
-    peer = [a.python, os.path.join(here, "peers", "train_detector.py"), "--official", a.official, "--peer", a.peer, "--start", run + ".pth"]
-    there = trials.by_epoch(run + ".log", [*peer, *words, "--threads", str(a.threads)], r"^epoch .* loss ([0-9.]+)")
+    peer = [*detector_settings.peer_command(a), *words, "--start", run + ".pth"]
+    there = trials.by_epoch(run + ".log", peer, r"^epoch .* loss ([0-9.]+)")
     ours = trials.train(a.command, run, [*words, "--weights", run + ".pth", "--no-bn-eval"], "train_loss", a.threads)
     return {"set": name, "seed": seed, "ours": ours, "peer": there, "options": " ".join(words[:words.index("--data")])}
 
