@@ -8,9 +8,11 @@
 
 static char work[4096], data[4200], network[4200];
 
+#define RANDOM_ERASED "--aa rand-m9-n3-mstd0.5-inc1 --train-interpolation random --reprob 0.6 --recount 3"
+#define MIXED "--mixup 0.4 --cutmix 1 --mixup-mode elem --mixup-prob 0.8 --mixup-off-epoch 2"
+
 static const char *const recipes[] = {
-    "--aa rand-m9-n3-mstd0.5-inc1 --train-interpolation random --reprob 0.6 --recount 3 --mixup 0.4 --cutmix "
-    "1 --mixup-mode elem --mixup-prob 0.8 --mixup-off-epoch 2",
+    RANDOM_ERASED " " MIXED,
     "--color-jitter 0.4,0.4,0.4,0.1 --vflip 0.5 --aug-repeats 3 --reprob 0.5 --remode rand --accumulate 2",
     "--aa original-mstd0.5 --cutmix-minmax 0.2,0.8 --mixup-mode pair --remode const --reprob 1 --bce-loss"};
 enum { RECIPES = sizeof recipes / sizeof *recipes };
