@@ -1,8 +1,8 @@
 /* Status and error text.
  *
  * Every function that can fail on something from outside (a file, a size, a device) returns a revbifpn_status
- * and writes one line of text, naming file, place and reason, into the rb_error it was given. The error
- * belongs to the caller; two threads never share one. */
+ * and writes one line of text, naming file, place and reason, into the rb_error it was given; control codes
+ * in what it quotes are shown as '?'. The error belongs to the caller; two threads never share one. */
 #ifndef RB_BASE_STATUS_H
 #define RB_BASE_STATUS_H
 

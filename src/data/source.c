@@ -161,13 +161,14 @@ static int name_of(const rb_interned *names, const char *text) {
     return names->size ? names->slots[slot_of(names, text, strlen(text))] - 1 : -1;
 }
 
-/* New numbers for the texts, then for the samples. */
+/* New numbers for the texts, then for the samples. `places`: a text that is a number is a place among the
+ * classes. */
 static revbifpn_status relabel(rb_source *s, const char *path, bool places, rb_error *err) {
     revbifpn_status status = REVBIFPN_OK;
     rb_interned *texts = s->texts, classes = {.size = 0};
     int *map = rb_alloc(rb_size_mul(texts->texts.count, sizeof *map)), label;
     if (!map) return no_memory(err);
-    for (size_t i = 0; i < s->classes.count; i++) { /* of two equal names the first counts */
+    for (size_t i = 0; !s->numbered && i < s->classes.count; i++) { /* of two equal names the first counts */
         TRY(intern(&classes, s->classes.items[i], strlen(s->classes.items[i]), &label, err));
         if (label != (int)i) {
             status = rb_fail(err, REVBIFPN_BAD_DATA, "%s: the class '%.200s' is there twice", path,
@@ -203,7 +204,7 @@ revbifpn_status rb_source_finish(rb_source *s, const char *path, const char *cla
     else
         TRY(number_classes(s, err));
     if (!class_list && !s->numbered) TRY(name_classes(s, err));
-    TRY(relabel(s, path, class_list != NULL, err));
+    TRY(relabel(s, path, class_list || s->numbered, err));
     interned_free(s->texts);
     s->texts = NULL;
 fail:

@@ -78,7 +78,7 @@ static revbifpn_status read_count(const char *file, const char *key, int index, 
 static revbifpn_status read_real(const char *file, const char *key, int index, json_t *value, double *out,
                                  rb_error *err) {
     if (!json_is_number(value)) return bad_value(file, key, index, "a number", err);
-    *out = json_number_value(value);
+    *out = json_number_value(value) + 0.0; /* −0 becomes 0, so that equal networks have equal structs */
     return REVBIFPN_OK;
 }
 
@@ -128,11 +128,7 @@ static revbifpn_status check_keys(const char *file, json_t *root, rb_error *err)
     json_object_foreach(root, key, value) {
         bool known = !strcmp(key, "base");
         for (int i = 0; i < FIELDS; i++) known = known || !strcmp(key, fields[i].key);
-        if (known) continue;
-        char shown[64] = "";
-        for (size_t i = 0; key[i] && i < sizeof shown - 1; i++)
-            shown[i] = (unsigned char)key[i] < 32 ? '?' : key[i];
-        return REFUSE("%s: unknown key '%s'", file, shown);
+        if (!known) return REFUSE("%s: unknown key '%.63s'", file, key);
     }
     return REVBIFPN_OK;
 }
@@ -196,12 +192,9 @@ revbifpn_status rb_config_from_json(const char *name, const char *text, size_t s
     json_error_t json_error;
     rb_error own, *err = caller ? caller : &own; /* texts are prefixed here, so there must be one */
     json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &json_error);
-    if (!root) {
-        for (char *p = json_error.text; *p; p++)
-            if ((unsigned char)*p < 32) *p = '?';
+    if (!root)
         return REFUSE("%s: line %d, column %d: %s", name, json_error.line, json_error.column,
                       json_error.text);
-    }
     if (!json_is_object(root)) {
         status = REFUSE("%s: not a JSON object", name);
         goto fail;

@@ -54,12 +54,9 @@ revbifpn_status rb_machine_global(rb_machine *m, const unsigned char *module, si
         return rb_machine_push_new(
             m,
             (rb_pickle_value){.kind = RB_PICKLE_GLOBAL, .global = (uint8_t)global, .dtype = (uint8_t)dtype});
-    char shown[200];
-    int used = snprintf(shown, sizeof shown, "%.*s.%.*s", (int)(module_length < 90 ? module_length : 90),
-                        (const char *)module, (int)(name_length < 90 ? name_length : 90), (const char *)name);
-    for (int i = 0; i < used; i++)
-        if ((unsigned char)shown[i] < 32 || shown[i] == 127) shown[i] = '?';
-    return REFUSE(m, "the global '%s' is none of those that weights need: refused", shown);
+    return REFUSE(m, "the global '%.*s.%.*s' is none of those that weights need: refused",
+                  (int)(module_length < 90 ? module_length : 90), (const char *)module,
+                  (int)(name_length < 90 ? name_length : 90), (const char *)name);
 }
 
 /* Kind of item i of a tuple that has it. */

@@ -52,6 +52,15 @@ static void streams_repeat_and_differ(void **state) {
     assert_true(fabs(mean) < 0.03 && fabs(square - 1) < 0.05); /* four standard errors */
 }
 
+static void errors_stay_one_line(void **state) {
+    (void)state;
+    rb_error err;
+    rb_fail(&err, REVBIFPN_BAD_FILE, "the id '%s' of é", "a\n\tb\x7f");
+    assert_string_equal(err.text, "the id 'a??b?' of é");
+    rb_fail_prefix(&err, "two\nlines.json: ");
+    assert_string_equal(err.text, "two?lines.json: the id 'a??b?' of é");
+}
+
 static void comparer_fails_on_nan(void **state) {
     (void)state;
     float a[3] = {1, NAN, 3}, b[3] = {1, 2, 3}, c[3] = {1, 2.5f, 3};
@@ -187,6 +196,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(philox_gives_the_published_answers),
         cmocka_unit_test(streams_repeat_and_differ),
+        cmocka_unit_test(errors_stay_one_line),
         cmocka_unit_test(comparer_fails_on_nan),
         cmocka_unit_test(dry_arena_counts_like_the_real_one),
         cmocka_unit_test(pool_runs_each_task_once),
