@@ -1,4 +1,5 @@
-/* What a YOLO data set says of itself: data.yaml, or classes.txt. Only src/data/ includes this. */
+/* What a YOLO data set says of itself: data.yaml, or classes.txt. Only src/data/ and its fuzz target
+ * include this. */
 #ifndef RB_DATA_YOLO_CONFIG_H
 #define RB_DATA_YOLO_CONFIG_H
 
