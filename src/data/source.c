@@ -162,7 +162,7 @@ static int name_of(const rb_interned *names, const char *text) {
 }
 
 /* New numbers for the texts, then for the samples. `places`: a text that is a number is a place among the
- * classes. */
+ * classes; where all are, none is looked up by name. */
 static revbifpn_status relabel(rb_source *s, const char *path, bool places, rb_error *err) {
     revbifpn_status status = REVBIFPN_OK;
     rb_interned *texts = s->texts, classes = {.size = 0};

@@ -34,9 +34,8 @@ int rb_dtype_from_name(const char *name) {
 }
 
 rb_shown rb_tensor_show(const char *name) {
-    rb_shown s = {""};
-    for (size_t i = 0; name[i] && i < sizeof s.text - 1; i++)
-        s.text[i] = (unsigned char)name[i] < 32 || name[i] == 127 ? '?' : name[i];
+    rb_shown s;
+    snprintf(s.text, sizeof s.text, "%s", name);
     return s;
 }
 

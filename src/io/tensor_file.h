@@ -40,7 +40,7 @@ int rb_dtype_from_name(const char *name);
 /* Bytes of a tensor, or SIZE_MAX when they cannot be counted. */
 size_t rb_tensor_bytes(rb_dtype dtype, int ndim, const int64_t *shape);
 
-/* A name as errors show it: one line, not too long. */
+/* A name as errors show it: not too long. */
 typedef struct rb_shown {
     char text[160];
 } rb_shown;
