@@ -6,7 +6,7 @@ set -euo pipefail
 export LC_ALL=C
 
 build=$(realpath "${1:?usage: package.sh BUILD}")
-for tool in dpkg-deb dpkg-shlibdeps cpack; do
+for tool in dpkg-deb dpkg-shlibdeps cpack file; do
     command -v $tool > /dev/null || { echo "SKIPPED: there is no $tool here"; exit 77; }
 done
 if grep -q '^REVBIFPN_SANITIZE:STRING=.' "$build/CMakeCache.txt"; then
