@@ -409,7 +409,7 @@ typedef struct revbifpn_val_options {
     double crop_pct;
     uint64_t max_pixels;
     void (*progress)(void *user, int done, int all);
-    void (*note)(void *user, const char *line); /* of each unreadable or damaged picture; may be NULL */
+    void (*note)(void *user, const char *line); /* what the log would say of the pictures; or NULL */
     void *user;
     const char *val_data; /* the pictures, when they do not lie in `data`; or NULL */
     double val_fraction;  /* without val/: the part of each class that training with it and `seed` held out */

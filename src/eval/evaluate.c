@@ -1,6 +1,7 @@
 #include "eval/evaluate.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #include "eval/topk.h"
 
@@ -13,14 +14,19 @@ rb_step_bytes rb_step_bytes_join(rb_step_bytes a, rb_step_bytes b) {
 
 rb_step_bytes rb_evaluation_bytes(rb_model *model, const struct rb_ops *ops, rb_pool *pool, rb_shape image,
                                   int last) {
-    rb_step_bytes whole = rb_model_measure(model, ops, pool, image, false, false);
-    if (last <= 0) return whole;
-    image.n = last;
-    return rb_step_bytes_join(whole, rb_model_measure(model, ops, pool, image, false, false));
+    const int counts[] = {image.n, last, 1};
+    rb_step_bytes bytes = {0};
+    for (int i = 0; i < 3; i++) {
+        image.n = counts[i];
+        if (image.n > 0)
+            bytes = rb_step_bytes_join(bytes, rb_model_measure(model, ops, pool, image, false, false));
+    }
+    return bytes;
 }
 
 typedef struct sums {
     int top1, top5, images;
+    int alone; /* pictures that had to be judged by themselves */
     double loss;
 } sums;
 
@@ -54,24 +60,59 @@ static revbifpn_status tell_judgement(const rb_evaluation *e, const rb_batch *ba
     return e->judged(e->user, &judgement, err);
 }
 
-/* `first`: the batch's first sample. */
-static revbifpn_status judge(const rb_evaluation *e, const rb_loader *loader, const rb_batch *batch,
-                             int first, sums *s, rb_error *err) {
+/* Some pictures of a batch that are judged together; `before`: samples before the batch. */
+typedef struct part {
+    const rb_batch *batch;
+    int before, first, count;
+} part;
+
+static revbifpn_status forward(const rb_evaluation *e, const part *p, int k, rb_error *err) {
+    const rb_batch *b = p->batch;
+    size_t skipped = (size_t)p->first * (size_t)b->height * (size_t)b->width * (size_t)b->channels;
+    rb_images images = {.shape = {p->count, b->height, b->width, b->channels}};
+    if (b->images) images.bytes = b->images + skipped;
+    if (b->words) images.words = b->words + skipped;
+    images.mean = e->mean;
+    images.std = e->std;
+    rb_pass pass = {.exec = e->exec, .err = err, .k = k};
+    return rb_model_forward_on_a_grid(e->model, &pass, &images);
+}
+
+/* By the logits of the last forward. */
+static revbifpn_status judge(const rb_evaluation *e, const rb_loader *loader, const part *p, sums *s,
+                             rb_error *err) {
     revbifpn_status status = REVBIFPN_OK;
     int classes = e->model->config.classes;
-    for (int i = 0; i < batch->count; i++) {
-        const float *logits = e->model->logits + (size_t)i * (size_t)classes;
-        const char *path = e->data->split->samples[first + i].path;
+    for (int i = p->first; i < p->first + p->count; i++) {
+        const float *logits = e->model->logits + (size_t)(i - p->first) * (size_t)classes;
+        const char *path = e->data->split->samples[p->before + i].path;
+        int label = p->batch->labels[i];
         if (is_unreadable(loader, path)) continue;
         double loss;
-        rb_softmax_loss(e->exec, 1, classes, logits, &batch->labels[i], 0, &loss, NULL);
-        int rank = rb_rank_of(logits, classes, batch->labels[i]);
+        rb_softmax_loss(e->exec, 1, classes, logits, &p->batch->labels[i], 0, &loss, NULL);
+        int rank = rb_rank_of(logits, classes, label);
         s->top1 += rank == 0;
         s->top5 += rank < 5;
         s->loss += loss;
         s->images++;
-        if (e->judged) TRY(tell_judgement(e, batch, i, path, logits, err));
+        if (e->judged) TRY(tell_judgement(e, p->batch, i, path, logits, err));
     }
+fail:
+    return status;
+}
+
+/* A batch that has a picture whose states leave the range of the coarsest grid that batches may have: each by
+ * itself, so that it does not take the others along. */
+static revbifpn_status judge_alone(const rb_evaluation *e, const rb_loader *loader, part p, sums *s,
+                                   rb_error *err) {
+    revbifpn_status status = REVBIFPN_OK;
+    int count = p.count;
+    p.count = 1;
+    for (; p.first < count; p.first++) {
+        TRY(forward(e, &p, e->k < RB_GRID_FLOOR ? e->k : RB_GRID_FLOOR, err));
+        TRY(judge(e, loader, &p, s, err));
+    }
+    s->alone += count;
 fail:
     return status;
 }
@@ -82,18 +123,26 @@ static revbifpn_status run(const rb_evaluation *e, rb_loader *loader, sums *s, r
     for (int seen = 0;; seen += batch.count) {
         TRY(rb_loader_next(loader, &batch, err));
         if (!batch.count) return REVBIFPN_OK;
-        rb_images images = {.shape = {batch.count, batch.height, batch.width, batch.channels},
-                            .bytes = batch.images,
-                            .words = batch.words};
-        images.mean = e->mean;
-        images.std = e->std;
-        rb_pass pass = {.exec = e->exec, .err = err, .k = e->k};
-        TRY(rb_model_forward_on_a_grid(e->model, &pass, &images));
-        TRY(judge(e, loader, &batch, seen, s, err));
+        part all = {&batch, seen, 0, batch.count};
+        status = forward(e, &all, e->k, err);
+        if (status == REVBIFPN_NOT_FINITE && batch.count > 1)
+            TRY(judge_alone(e, loader, all, s, err));
+        else if (status == REVBIFPN_OK)
+            TRY(judge(e, loader, &all, s, err));
+        else
+            goto fail;
         if (e->progress) e->progress(e->user, seen + batch.count, e->data->split->count);
     }
 fail:
     return status;
+}
+
+static void tell_alone(const rb_evaluation *e, int count) {
+    char line[160];
+    snprintf(line, sizeof line,
+             "states grew past the range of the grid 2^-%d: %d pictures were judged one by one",
+             RB_GRID_FLOOR, count);
+    e->note(e->user, line);
 }
 
 static void tell_issues(const rb_evaluation *e, const rb_loader *loader) {
@@ -109,6 +158,7 @@ revbifpn_status rb_evaluate(const rb_evaluation *e, revbifpn_metrics *out, rb_er
     TRY(rb_loader_open(&loader, e->data, err));
     TRY(run(e, loader, &s, err));
     if (e->note) tell_issues(e, loader);
+    if (e->note && s.alone) tell_alone(e, s.alone);
     if (!s.images) {
         status = rb_fail(err, REVBIFPN_BAD_DATA, "no validation picture could be read");
         goto fail;

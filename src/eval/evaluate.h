@@ -22,19 +22,22 @@ typedef struct rb_evaluation {
     const float *mean, *std;
     const rb_loader_options *data; /* an evaluation split; its batch size is the largest that comes */
     void (*progress)(void *user, int done, int all);
-    void (*note)(void *user, const char *line); /* of each file that could not be read or is damaged */
+    void (*note)(void *user,
+                 const char *line); /* of each file that could not be read or is damaged, and the like */
     /* of each picture, in order; may be NULL, and may fail */
     revbifpn_status (*judged)(void *user, const rb_judgement *judgement, rb_error *err);
     void *user;
 } rb_evaluation;
 
-/* Bytes for batches of `batch` pictures and for a last one of `last`. */
+/* Bytes for batches of image.n pictures, for a last one of `last`, and for one picture alone. */
 rb_step_bytes rb_evaluation_bytes(rb_model *model, const struct rb_ops *ops, rb_pool *pool, rb_shape image,
                                   int last);
 /* A plan under which both run: kept arena (in `kept`) and scratch arena (in `scratch`) of the larger one. */
 rb_step_bytes rb_step_bytes_join(rb_step_bytes a, rb_step_bytes b);
 
-/* Pictures that cannot be read are left out and counted. Errors: of the loader, of the forward pass. */
+/* Pictures that cannot be read are left out and counted. A batch in which states leave the range of
+ * RB_GRID_FLOOR is judged picture by picture, which the note says. Errors: of the loader, of the forward
+ * pass. */
 revbifpn_status rb_evaluate(const rb_evaluation *e, revbifpn_metrics *out, rb_error *err) RB_CHECKED;
 
 #endif

@@ -113,17 +113,18 @@ void rb_model_seen(rb_model *m, const rb_pass *pass, const rb_images *images, in
 }
 
 /* At the floor of k a state out of range is final. */
-static revbifpn_status exhausted(rb_error *err) {
+static revbifpn_status exhausted(rb_error *err, int floor) {
     char why[sizeof err->text];
     snprintf(why, sizeof why, "%s", err->text);
-    return rb_fail(err, REVBIFPN_NOT_FINITE, "%.900s; the coarsest grid is 2^-%d", why, RB_GRID_FLOOR);
+    return rb_fail(err, REVBIFPN_NOT_FINITE, "%.900s; the coarsest grid is 2^%d", why, -floor);
 }
 
 revbifpn_status rb_model_forward_on_a_grid(rb_model *m, rb_pass *pass, const rb_images *images) {
+    int floor = pass->training || images->shape.n > 1 ? RB_GRID_FLOOR : RB_GRID_LAST;
     for (;;) {
         revbifpn_status status = rb_model_forward(m, pass, images, NULL, NULL);
         if (status != REVBIFPN_OUT_OF_RANGE) return status;
-        if (pass->k == RB_GRID_FLOOR) return exhausted(pass->err);
+        if (pass->k == floor) return exhausted(pass->err, floor);
         pass->k--;
     }
 }

@@ -90,8 +90,10 @@ void rb_model_seen(rb_model *model, const rb_pass *pass, const rb_images *images
 revbifpn_status rb_model_forward(rb_model *model, rb_pass *pass, const rb_images *images,
                                  rb_observer *observe, void *arg) RB_CHECKED;
 /* The same, repeated on the next coarser grid (pass->k − 1) for as long as a state leaves the range.
- * NOT_FINITE when even the coarsest grid is not enough. Nothing has moved in between: all randomness is
- * keyed. */
+ * NOT_FINITE when even the coarsest grid is not enough: RB_GRID_FLOOR, where states past ±2^20 say that
+ * training diverges; for inference with one picture RB_GRID_LAST. Running statistics that lag behind the
+ * weights of a young network can drive its states to any size; on a grid that coarse smaller values are lost,
+ * so it is for a picture alone, not for a batch. Nothing has moved in between: all randomness is keyed. */
 revbifpn_status rb_model_forward_on_a_grid(rb_model *model, rb_pass *pass,
                                            const rb_images *images) RB_CHECKED;
 /* From d_logits to the gradients of all parameters, which are added to. Consumes the pyramid. */

@@ -4,7 +4,9 @@
 
 #include "ops/ops.h"
 
-enum { RB_GRID_START = 22, RB_GRID_FLOOR = 10 }; /* k: a run starts at the first and fails below the second */
+/* k: a run starts at the first; training and batches fail below the second, inference with one picture below
+ * the third. */
+enum { RB_GRID_START = 22, RB_GRID_FLOOR = 10, RB_GRID_LAST = -64 };
 
 typedef struct rb_pass {
     rb_exec *exec;

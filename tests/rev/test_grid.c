@@ -25,6 +25,7 @@ static void amplify(small_run *r, float gamma) {
     int i = find(r, "rev_stack.3.f.xform_0_1.project_conv.norm.weight");
     float *weight = rb_param_weight(&r->model.params, i);
     for (size_t k = 0; k < r->model.params.list[i].count; k++) weight[k] = gamma;
+    r->model.params.maps_current = false;
 }
 
 static void growing_states_lower_the_grid_with_the_same_bits(void **state) {
@@ -135,6 +136,17 @@ static void failed_steps_name_the_place_and_move_nothing(void **state) {
     small_run_close(&r);
 }
 
+/* Of the run's first pictures; the grid they needed in *k. */
+static revbifpn_status infer(small_run *r, int count, int *k) {
+    static const float mean[3] = {0.5f, 0.5f, 0.5f}, std[3] = {0.25f, 0.25f, 0.25f};
+    rb_images images = {.shape = r->image, .bytes = r->pictures, .mean = mean, .std = std};
+    images.shape.n = count;
+    rb_pass pass = {.exec = &r->step.exec, .err = &r->err, .k = r->step.k};
+    revbifpn_status status = rb_model_forward_on_a_grid(&r->model, &pass, &images);
+    *k = pass.k;
+    return status;
+}
+
 /* Inference repeats a batch on a coarser grid where it must, and changes nothing. */
 static void inference_lowers_only_for_itself(void **state) {
     (void)state;
@@ -143,13 +155,33 @@ static void inference_lowers_only_for_itself(void **state) {
     small_run_open(&r, &o);
     amplify(&r, 5000);
     snapshot before = take(&r);
-    static const float mean[3] = {0.5f, 0.5f, 0.5f}, std[3] = {0.25f, 0.25f, 0.25f};
-    rb_images images = {.shape = r.image, .bytes = r.pictures, .mean = mean, .std = std};
-    rb_pass pass = {.exec = &r.step.exec, .err = &r.err, .k = r.step.k};
-    CHECK_OK(rb_model_forward_on_a_grid(&r.model, &pass, &images), &r.err);
-    assert_true(pass.k < r.step.k);
+    int k;
+    CHECK_OK(infer(&r, r.image.n, &k), &r.err);
+    assert_true(k < r.step.k);
     assert_true(isfinite(r.model.logits[0]));
     assert_nothing_moved(&r, &before);
+    small_run_close(&r);
+}
+
+/* What fails a step of training, and a batch, is only large to one picture, up to what float32 holds. */
+static void one_picture_goes_on_below_the_floor(void **state) {
+    (void)state;
+    static const float gamma[] = {1e8f, 1e14f};
+    small_run r;
+    small_run_options o = small();
+    small_run_open(&r, &o);
+    for (int i = 0, k; i < 2; i++) {
+        amplify(&r, gamma[i]);
+        fails_saying(&r, "rev_stack.3.f.xform_0_1", "the coarsest grid is 2^-10");
+        assert_int_equal(infer(&r, r.image.n, &k), REVBIFPN_NOT_FINITE);
+        assert_int_equal(k, RB_GRID_FLOOR);
+        CHECK_OK(infer(&r, 1, &k), &r.err);
+        assert_true(k < RB_GRID_FLOOR && k > RB_GRID_LAST);
+        assert_true(isfinite(r.model.logits[0]));
+    }
+    amplify(&r, 1e38f);
+    int k;
+    assert_int_equal(infer(&r, 1, &k), REVBIFPN_NOT_FINITE);
     small_run_close(&r);
 }
 
@@ -159,6 +191,7 @@ int main(void) {
         cmocka_unit_test(half_of_the_range_lowers_the_grid_afterwards),
         cmocka_unit_test(failed_steps_name_the_place_and_move_nothing),
         cmocka_unit_test(inference_lowers_only_for_itself),
+        cmocka_unit_test(one_picture_goes_on_below_the_floor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
 }
