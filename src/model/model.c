@@ -1,6 +1,7 @@
 /* Forward, backward and inverse of the whole network. */
 #include "model/model.h"
 
+#include <math.h>
 #include <stdio.h>
 
 int rb_model_stride(const revbifpn_model_config *config) { return 4 << (config->streams - 1); }
@@ -164,7 +165,7 @@ rb_source rb_model_stream(const rb_model *m, const rb_pass *pass, int i) {
                        .ld = m->streams.shape[i].c,
                        .load = RB_LOAD_FIXED,
                        .data = m->streams.x[i],
-                       .step = 1.0f / (float)(1u << pass->k)};
+                       .step = ldexpf(1, -pass->k)};
 }
 
 void rb_model_maps(rb_model *m, rb_pass *pass, float *const maps[]) {

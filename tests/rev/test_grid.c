@@ -177,7 +177,9 @@ static void one_picture_goes_on_below_the_floor(void **state) {
         assert_int_equal(k, RB_GRID_FLOOR);
         CHECK_OK(infer(&r, 1, &k), &r.err);
         assert_true(k < RB_GRID_FLOOR && k > RB_GRID_LAST);
+        assert_true(rb_model_stream(&r.model, &(rb_pass){.k = k}, 0).step == ldexpf(1, -k));
         assert_true(isfinite(r.model.logits[0]));
+        assert_true(i == 0 || k < 0);
     }
     amplify(&r, 1e38f);
     int k;
