@@ -70,8 +70,8 @@ def page(result):
         rows.append(f"| {step} | {runs[0]['float64'][step - 1]:.6f} | {far[0]:.1e} | {far[1]:.1e} |")
     text = [f"Loss of S0 on the same {PICTURES} pictures of {SIDE}×{SIDE} in each of {STEPS} steps, from the weights that PyTorch drew. How far",
             "ours and PyTorch's are, both in float32, from the published code in float64, relative; median of "
-            f"{len(runs)} seeds. At this rate a rounding grows many times over in a step, on either side. Written by",
-            "`bench/same_steps.py --official DIR --python PYTHON`.", "", *rows, "",
+            f"{len(runs)} seeds. At this rate a rounding grows many times over in a step,",
+            "on either side. Written by `bench/same_steps.py --official DIR --python PYTHON`.", "", *rows, "",
             "Machine: {processor}, {date}, commit {commit}.".format(**result)]
     meter.put_between(os.path.join(a.docs, "accuracy.md"), "same-steps", "\n".join(text))
 

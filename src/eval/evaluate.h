@@ -22,8 +22,8 @@ typedef struct rb_evaluation {
     const float *mean, *std;
     const rb_loader_options *data; /* an evaluation split; its batch size is the largest that comes */
     void (*progress)(void *user, int done, int all);
-    void (*note)(void *user,
-                 const char *line); /* of each file that could not be read or is damaged, and the like */
+    /* of each file that could not be read or is damaged, and of pictures judged one by one */
+    void (*note)(void *user, const char *line);
     /* of each picture, in order; may be NULL, and may fail */
     revbifpn_status (*judged)(void *user, const rb_judgement *judgement, rb_error *err);
     void *user;

@@ -26,4 +26,16 @@ static const char *inside(const char *name) {
     return p;
 }
 
+static inline void open_session(void) {
+    make_folder(folder);
+    ok(revbifpn_open(&ctx, NULL));
+}
+
+static int close_session(void **state) {
+    (void)state;
+    revbifpn_close(&ctx);
+    remove_folder(folder);
+    return 0;
+}
+
 #endif

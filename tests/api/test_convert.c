@@ -152,16 +152,8 @@ static void pictures_are_prepared_as_asked(void **state) {
 
 static int set_up(void **state) {
     (void)state;
-    make_folder(folder);
-    ok(revbifpn_open(&ctx, NULL));
+    open_session();
     write_weights();
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    revbifpn_close(&ctx);
-    remove_folder(folder);
     return 0;
 }
 
@@ -173,5 +165,5 @@ int main(void) {
         cmocka_unit_test(a_config_of_another_kind_is_not_overwritten),
         cmocka_unit_test(pictures_are_prepared_as_asked),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down) ? 1 : 0;
+    return cmocka_run_group_tests(tests, set_up, close_session) ? 1 : 0;
 }

@@ -152,17 +152,9 @@ static void a_set_of_another_count_of_classes_is_refused(void **state) {
 
 static int set_up(void **state) {
     (void)state;
-    make_folder(folder);
-    ok(revbifpn_open(&ctx, NULL));
+    open_session();
     write_weights("faster", false);
     write_weights("mask", true);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    revbifpn_close(&ctx);
-    remove_folder(folder);
     return 0;
 }
 
@@ -173,5 +165,5 @@ int main(void) {
         cmocka_unit_test(what_does_not_fit_is_told),
         cmocka_unit_test(a_set_of_another_count_of_classes_is_refused),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down) ? 1 : 0;
+    return cmocka_run_group_tests(tests, set_up, close_session) ? 1 : 0;
 }

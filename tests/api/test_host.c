@@ -11,21 +11,10 @@
 
 #include "api/counter.h"
 #include "api/host_objects.h"
+#include "api/tiny.h"
 #include "base/memory.h"
 
 static char work[4096];
-
-static revbifpn_status tiny(revbifpn *ctx, revbifpn_model_config *c) {
-    revbifpn_status status = revbifpn_config(ctx, "s0", c);
-    c->streams = 2;
-    c->blocks_per_level = 1;
-    c->extension_levels = 0;
-    c->widths[1] = c->head_widths[1] = 48;
-    c->fc_features = 16;
-    c->classes = 2;
-    c->image_width = c->image_height = 32;
-    return status;
-}
 
 static revbifpn_status draw(revbifpn *ctx, const char *data) {
     revbifpn_synth_options o = revbifpn_default_synth();
@@ -49,7 +38,7 @@ static revbifpn_status train(revbifpn *ctx, const char *folder) {
     c.epochs = 1;
     c.batch = 4;
     TRY(draw(ctx, data));
-    TRY(tiny(ctx, &c.model));
+    TRY(tiny_config(ctx, &c.model));
     TRY(revbifpn_trainer_open(ctx, &c, 0, &trainer));
     while (!report.finished) TRY(revbifpn_trainer_step(trainer, &report));
     TRY(revbifpn_trainer_checkpoint(trainer));
@@ -127,7 +116,7 @@ static revbifpn_status look_at(revbifpn *ctx, const char *folder) {
     revbifpn_train_config run = revbifpn_default_train();
     char data[ROOM], out[ROOM], path[ROOM];
     int pictures = 0;
-    TRY(tiny(ctx, &c));
+    TRY(tiny_config(ctx, &c));
     TRY(revbifpn_inspect(ctx, &c, 32, 32, NULL, NULL, &cost));
     TRY(revbifpn_plan(ctx, &c, 32, 32, 2, 1, REVBIFPN_REVERSIBLE, REVBIFPN_FLOAT32, &memory));
     revbifpn_solve solve = {.model = c, .batch = 2, .training = 1, .max_memory = 2 * memory.total_bytes};
@@ -237,7 +226,7 @@ static void open_and_close_another(void *user, int done, int all) {
     revbifpn_model *model = NULL;
     revbifpn_model_config config;
     (void)done, (void)all;
-    if (open_with(c, 1, &ctx) || tiny(ctx, &config) || revbifpn_model_create(ctx, &config, 1, &model))
+    if (open_with(c, 1, &ctx) || tiny_config(ctx, &config) || revbifpn_model_create(ctx, &config, 1, &model))
         atomic_fetch_add(&c->wrong, 1);
     revbifpn_model_free(&model);
     revbifpn_close(&ctx);
@@ -260,7 +249,7 @@ static void a_context_inside_anothers_call(void **state) {
     val.user = &inner;
     revbifpn_status status = open_with(&outer, 2, &ctx);
     if (!status) status = draw(ctx, data);
-    if (!status) status = tiny(ctx, &config);
+    if (!status) status = tiny_config(ctx, &config);
     if (!status) status = revbifpn_model_create(ctx, &config, 1, &model);
     if (!status) status = revbifpn_evaluate(model, &val, &metrics);
     if (status) fail_msg("%s", revbifpn_message(ctx));
@@ -287,7 +276,7 @@ static void an_allocator_that_fails(void **state) {
         int found;
         c.fail_at = n;
         revbifpn_status status = open_with(&c, 2, &ctx);
-        if (!status) status = tiny(ctx, &config);
+        if (!status) status = tiny_config(ctx, &config);
         if (!status) status = revbifpn_model_create(ctx, &config, 1, &model);
         if (!status) status = revbifpn_predict(model, &image, best, 2, &found);
         failed = c.fail_at < 0;
@@ -356,7 +345,7 @@ static void lines_for_the_log(void **state) {
     assert_int_equal(c.warnings + c.notices, 0);
 
     write_text(inside(data, "val/ring/0001.jpg", path), "no picture");
-    assert_int_equal(tiny(ctx, &config), REVBIFPN_OK);
+    assert_int_equal(tiny_config(ctx, &config), REVBIFPN_OK);
     assert_int_equal(revbifpn_model_create(ctx, &config, 1, &model), REVBIFPN_OK);
     c.wanted = "val/ring/0001.jpg";
     assert_int_equal(revbifpn_evaluate(model, &val, &metrics), REVBIFPN_OK);
@@ -398,7 +387,7 @@ static void reading_is_stopped(void **state) {
     shards.out = inside(work, "stop-shards", out);
     shards.shards = 1;
     assert_int_equal(draw(ctx, data), REVBIFPN_OK);
-    assert_int_equal(tiny(ctx, &train_config.model), REVBIFPN_OK);
+    assert_int_equal(tiny_config(ctx, &train_config.model), REVBIFPN_OK);
     assert_int_equal(revbifpn_shards(ctx, &shards, &packed), REVBIFPN_OK);
     snprintf(line, sizeof line, "%s/train/ring/0001.jpg a\n%s/train/ring/0001.jpg b\n", data, data);
     write_text(inside(work, "stop.txt", list), line);

@@ -4,6 +4,7 @@
 
 #include <revbifpn.h>
 
+#include "api/tiny.h"
 #include "data/synth.h"
 
 enum { ROOM = 4096 };
@@ -249,14 +250,7 @@ static int set_up(void **state) {
     make_folder(work);
     snprintf(data, sizeof data, "%s/data", work);
     CHECK_OK(rb_synth_classify(data, &synth, NULL, NULL, &err), &err);
-    if (revbifpn_open(&ctx, &options) || revbifpn_config(ctx, "s0", &config)) return 1;
-    config.streams = 2;
-    config.blocks_per_level = 1;
-    config.extension_levels = 0;
-    config.widths[1] = config.head_widths[1] = 48;
-    config.fc_features = 16;
-    config.classes = 2;
-    config.image_width = config.image_height = 32;
+    if (revbifpn_open(&ctx, &options) || tiny_config(ctx, &config)) return 1;
     return revbifpn_model_create(ctx, &config, 1, &model) != REVBIFPN_OK;
 }
 

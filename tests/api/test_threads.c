@@ -6,6 +6,7 @@
 #include <revbifpn.h>
 #include <stdatomic.h>
 
+#include "api/tiny.h"
 #include "data/synth.h"
 
 enum { CONTEXTS = 3, ROUNDS = 2 };
@@ -20,19 +21,6 @@ typedef struct job {
         failure[400]; /* failure: told by the main thread, since cmocka's checks belong to it */
 } job;
 
-static revbifpn_model_config tiny(revbifpn *ctx, revbifpn_status *status) {
-    revbifpn_model_config c = {0};
-    *status = revbifpn_config(ctx, "s0", &c);
-    c.streams = 2;
-    c.blocks_per_level = 1;
-    c.extension_levels = 0;
-    c.widths[1] = c.head_widths[1] = 48;
-    c.fc_features = 16;
-    c.classes = 2;
-    c.image_width = c.image_height = 32;
-    return c;
-}
-
 /* Trains an epoch of steps, saves, loads, evaluates and predicts. */
 static revbifpn_status train_and_use(revbifpn *ctx, job *j) {
     revbifpn_status status;
@@ -45,7 +33,7 @@ static revbifpn_status train_and_use(revbifpn *ctx, job *j) {
     char weights[4400];
     revbifpn_train_config c = revbifpn_default_train();
     revbifpn_val_options val = revbifpn_default_val();
-    c.model = tiny(ctx, &status);
+    status = tiny_config(ctx, &c.model);
     c.data = val.data = data;
     c.out = j->out;
     c.epochs = 1;
